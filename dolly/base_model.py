@@ -1,0 +1,158 @@
+"""Base models: where they lie, how they load, what identifies their weights."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dolly.environment import installed_model
+from dolly.errors import ModelError
+from dolly.prompts import Prompt
+
+
+def locate(base: str, *, allow_network: bool) -> str:
+    """Resolves a base model's name.
+
+    Args:
+        base: a folder, a GGUF file, the name of a model that set-up installed, or a hub name.
+        allow_network: may `base` be a hub name?
+
+    Returns:
+        A folder, a `.gguf` file or a hub name.
+
+    Raises:
+        ModelError: none of these.
+    """
+    path = Path(base).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return str(path.resolve())
+    if (path / "config.json").is_file():
+        return str(path.resolve())
+    if folder := installed_model(base):
+        return str(folder)
+    if allow_network:
+        return base
+    raise ModelError(
+        found=f"no base model {base!r}",
+        expected="a folder with config.json, a .gguf file or an installed model",
+        fix="set model.base to one, run make setup, or set allow_network=true for a hub name",
+    )
+
+
+def load_tokenizer(location: str) -> Any:
+    """Loads the tokenizer of a located base model."""
+    from transformers import AutoTokenizer
+
+    folder, gguf = _gguf_arguments(location)
+    return AutoTokenizer.from_pretrained(folder, **gguf)
+
+
+def load_model(location: str, *, dtype: str) -> Any:
+    """Loads a causal LM with `dtype` weights.
+
+    Raises:
+        ModelError: files that transformers can't read.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder, gguf = _gguf_arguments(location)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **gguf)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            found=f"{location} can't be loaded ({' '.join(str(error).split())[:200]})",
+            expected="a causal LM in safetensors or GGUF",
+            fix="check that the files are whole and that transformers knows the architecture",
+        ) from error
+    return _without_quantisation(model)
+
+
+def load_for_prompt(location: str, *, dtype: str, prompt: Prompt) -> tuple[Any, Any, list[int]]:
+    """Loads a base model and its tokenizer with the prompt's markers in both.
+
+    Markers that the tokenizer lacks get embeddings of their own, set to the mean of the others'.
+
+    Returns:
+        Model, tokenizer and the ids of the added markers.
+    """
+    model, tokenizer = load_model(location, dtype=dtype), load_tokenizer(location)
+    added = prompt.prepare_tokenizer(tokenizer)
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer))
+    if added:
+        _set_to_mean(model, added)
+    model.config.eos_token_id = tokenizer.eos_token_id
+    if model.generation_config is not None:
+        model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model, tokenizer, added
+
+
+def convert_gguf(
+    gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None
+) -> None:
+    """Writes a GGUF model as float32 safetensors with its tokenizer; `target` appears when whole.
+
+    GGUF carries the vocabulary but not always the roles, so that these can be given.
+    """
+    model = load_model(str(gguf), dtype="float32")
+    tokenizer = load_tokenizer(str(gguf))
+    tokenizer.clean_up_tokenization_spaces = False  # else decoding alters " ." and " n't"
+    if eos_token:
+        tokenizer.eos_token = eos_token
+        model.generation_config.eos_token_id = tokenizer.eos_token_id
+    if pad_token:
+        tokenizer.pad_token = pad_token
+        model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        staged = Path(scratch, "model")
+        model.save_pretrained(staged)
+        tokenizer.save_pretrained(staged)
+        shutil.rmtree(target, ignore_errors=True)
+        staged.rename(target)
+
+
+def weights_sha256(location: str) -> str:
+    """Identity of a model: a hash over its weight and config files; of its name for a hub model."""
+    path = Path(location)
+    if not path.exists():
+        return hashlib.sha256(location.encode()).hexdigest()
+    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if _is_identity(f))
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()
+
+
+def _set_to_mean(model: Any, tokens: list[int]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for embeddings in {model.get_input_embeddings(), model.get_output_embeddings()}:
+            weight = embeddings.weight
+            weight[tokens] = weight.float().mean(dim=0).to(weight.dtype)
+
+
+def _is_identity(file: Path) -> bool:
+    return file.suffix in {".safetensors", ".bin"} or file.name == "config.json"
+
+
+def _gguf_arguments(location: str) -> tuple[str, dict[str, str]]:
+    path = Path(location)
+    if path.suffix == ".gguf":
+        return str(path.parent), {"gguf_file": path.name}
+    return location, {}
+
+
+def _without_quantisation(model: Any) -> Any:
+    """A model from GGUF is de-quantised, but says otherwise and could then not be saved."""
+    if getattr(model.config, "quantization_config", None) is not None:
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.is_quantized = False
+    return model

@@ -1,0 +1,1 @@
+"""`bronze_examples` → `silver_examples`, or `rejected` with a reason."""

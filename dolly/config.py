@@ -1,0 +1,183 @@
+"""One typed, strict section per stage. Loading (YAML, overrides, faults) is in `config_file`.
+
+The config stops at the stages: functions below them take plain keyword-only values.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A group of keys; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(Section):
+    """Which field of a source's record holds what; `null` where the source has none."""
+
+    instruction: str = Field("instruction", description="the question or task")
+    output: str = Field("output", description="the answer")
+    input: str | None = Field("input", description="context for the instruction; may be absent")
+    group: str | None = Field(None, description="rows that ask for the same thing share its value")
+    variant: str | None = Field(None, description="which wording of the group a row is")
+    expected: str | None = Field(None, description="text that a right answer contains")
+    category: str | None = Field(None, description="topic, for reports")
+
+    def required(self) -> list[str]:
+        """Fields that each record must have: the two texts and all that were set by hand."""
+        chosen = {"instruction", "output"} | self.model_fields_set
+        return [name for key in sorted(chosen) if (name := getattr(self, key)) is not None]
+
+
+class Source(Section):
+    """One file of records."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name used in every table")
+    path: str = Field(description="file; relative to the working directory")
+    format: Literal["json", "jsonl", "csv"] = Field(description="json is one array of objects")
+    visibility: Literal["private", "public"] = "private"
+    columns: Columns = Columns()
+    max_groups: int | None = Field(None, ge=1, description="use only the first N groups, in file order")
+    eval_variants: tuple[str, ...] = Field(
+        (), description="wordings that are held out; empty: whole groups are held out by hash"
+    )
+
+    @model_validator(mode="after")
+    def _variants_need_a_column(self) -> Self:
+        if self.eval_variants and self.columns.variant is None:
+            raise ValueError("eval_variants needs columns.variant, which is null")
+        return self
+
+
+class Spark(Section):
+    """The Spark session of the data stages."""
+
+    master: str = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(2, ge=1)
+    conf: dict[str, str] = Field(default_factory=dict, description="further Spark properties")
+
+
+class Clean(Section):
+    """bronze → silver."""
+
+    mask_emails: bool = Field(True, description="replace e-mail addresses by [email]")
+    max_characters: int = Field(50_000, ge=1, description="longer rows are rejected")
+
+
+class Prepare(Section):
+    """silver → gold."""
+
+    max_tokens: int = Field(512, ge=8, description="tokens an example may have, prompt included")
+    over_length: Literal["truncate", "reject"] = "truncate"
+    eval_share: float = Field(0.05, ge=0, lt=1, description="share of groups held out")
+
+
+class Model(Section):
+    """The base model and the prompt it is trained with."""
+
+    base: str = Field("smollm2-135m-instruct", description="installed model, folder, GGUF file or hub name")
+    prompt_format: Literal["chatml", "dolly"] = "chatml"
+    system: str | None = Field(None, description="system turn put before each conversation without one")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Lora(Section):
+    """Low-rank adapters on the linear layers."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class Train(Section):
+    """gold → weights."""
+
+    method: Literal["lora", "full"] = "lora"
+    lora: Lora = Lora()
+    learning_rate: float = Field(2e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.03, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = Field(1.0, gt=0)
+    epochs: float = Field(1, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    batch_size: int = Field(16, ge=1, description="rows per optimiser step, over all processes")
+    micro_batch_size: int = Field(4, ge=1, description="rows per forward pass of one process")
+    processes: int = Field(1, ge=1)
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    gradient_checkpointing: bool = False
+    evaluate_every: int | None = Field(None, ge=1, description="steps; null: only first and last")
+    max_eval_rows: int | None = Field(None, ge=1, description="held-out rows per source for the loss")
+    checkpoint_every: int = Field(50, ge=1, description="steps")
+    keep_checkpoints: int = Field(2, ge=1)
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of processes {self.processes}"
+            )
+        return self
+
+
+class Evaluate(Section):
+    """weights → metrics, and the gate that a champion must pass."""
+
+    max_questions: int = Field(100, ge=1)
+    max_new_tokens: int = Field(48, ge=1)
+    batch_size: int = Field(16, ge=1)
+    min_fact_accuracy: float | None = Field(None, ge=0, le=1, description="gate; null: not asked")
+    max_loss_ratio: float = Field(1.0, gt=0, description="gate: held-out loss after / before, each source")
+
+
+class Register(Section):
+    """Gated weights → MLflow registry."""
+
+    name: str = Field("dolly", pattern=r"^[A-Za-z0-9_.-]+$")
+
+
+class Serve(Section):
+    """The champion behind an OpenAI-compatible API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8808, ge=0, le=65535, description="0: any free port")
+    max_new_tokens: int = Field(256, ge=1, description="upper limit a request may ask for")
+
+
+class Cost(Section):
+    """What an hour of the machine costs; for the estimate in each run."""
+
+    price_per_hour: float = Field(0.0, ge=0)
+    currency: str = "USD"
+
+
+class Config(Section):
+    """One experiment."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="data set and experiment name")
+    home: str = Field(".dolly", description="folder that holds all that runs write")
+    seed: int = 17
+    allow_network: bool = Field(False, description="may models be fetched from a hub?")
+    sources: tuple[Source, ...] = Field(min_length=1)
+    spark: Spark = Spark()
+    clean: Clean = Clean()
+    prepare: Prepare = Prepare()
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    register_: Register = Field(Register(), alias="register")
+    serve: Serve = Serve()
+    cost: Cost = Cost()
+
+    @model_validator(mode="after")
+    def _source_names_differ(self) -> Self:
+        names = [source.name for source in self.sources]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"sources share the name {', '.join(doubled)}")
+        return self

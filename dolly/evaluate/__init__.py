@@ -1,0 +1,1 @@
+"""Weights → before/after answers, figures and the gate."""

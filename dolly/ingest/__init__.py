@@ -1,0 +1,1 @@
+"""Files → `bronze_examples`, or `rejected` with a reason."""

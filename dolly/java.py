@@ -1,0 +1,63 @@
+"""Finds the Java that Spark needs. Only the standard library: set-up asks before anything is there.
+
+    python3 dolly/java.py          prints the home of a Java 17 or newer, or how to get one
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MINIMUM = 17
+_USUAL_PLACES = (
+    "/usr/lib/jvm/*",
+    "/usr/java/*",
+    "/opt/java/*",
+    "/opt/homebrew/opt/openjdk*",
+    "/usr/local/opt/openjdk*",
+    "/Library/Java/JavaVirtualMachines/*/Contents/Home",
+)
+ADVICE = (
+    "apt-get install openjdk-17-jre-headless (Debian, Ubuntu), dnf install java-17-openjdk-headless "
+    "(Fedora, RHEL) or brew install openjdk@17 (macOS), or set JAVA_HOME"
+)
+
+
+def find_java() -> Path | None:
+    """The home folder of a Java >= 17: `JAVA_HOME`, then PATH, then the usual places."""
+    return next((home for home in _candidates() if (version(home) or 0) >= MINIMUM), None)
+
+
+def version(home: Path) -> int | None:
+    """Major version of the Java in `home`; None where none runs."""
+    try:
+        answer = subprocess.run(
+            [home / "bin" / "java", "-version"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(\d+)', answer.stderr)
+    return int(found[1]) if found else None
+
+
+def _candidates() -> list[Path]:
+    places = []
+    if home := os.environ.get("JAVA_HOME"):
+        places.append(Path(home))
+    if binary := shutil.which("java"):
+        places.append(Path(binary).resolve().parent.parent)
+    for pattern in _USUAL_PLACES:
+        places += [Path(place) for place in sorted(glob.glob(pattern), reverse=True)]
+    return places
+
+
+if __name__ == "__main__":
+    java = find_java()
+    if java is None:
+        sys.exit(f"dolly: found no Java {MINIMUM} or newer; expected one for Spark; to fix: {ADVICE}")
+    print(java)

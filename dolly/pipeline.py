@@ -1,0 +1,127 @@
+"""The stages in their order, and what each of them is given."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+
+from dolly.config import Config
+from dolly.errors import UsageError
+from dolly.home import Home
+from dolly.spark import start_session
+from dolly.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dolly.tracking import Tracker
+
+STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
+_WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
+
+
+@dataclass
+class Context:
+    """What a stage is given: the config, its tables, a run to record in, a Spark session on demand."""
+
+    config: Config
+    home: Home
+    tables: Tables
+    tracker: Tracker
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    _spark: SparkSession | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The Spark session, started at first use."""
+        if self._spark is None:
+            settings = self.config.spark
+            self._spark = start_session(
+                master=settings.master,
+                driver_memory=settings.driver_memory,
+                shuffle_partitions=settings.shuffle_partitions,
+                conf=settings.conf,
+            )
+        return self._spark
+
+    def stop_spark(self) -> None:
+        """Gives the JVM's memory back before training."""
+        if self._spark is not None:
+            self._spark.stop()
+            self._spark = None
+
+    def say(self, text: str) -> None:
+        """Prints one line of a stage's report."""
+        self.console.print(f"  {text}", markup=False)
+
+
+def run_stages(config: Config, stages: tuple[str, ...]) -> None:
+    """Runs stages in order, under one MLflow run.
+
+    Args:
+        config: the experiment.
+        stages: names from `STAGES`, in their order.
+    """
+    if config.allow_network:
+        os.environ["HF_HUB_OFFLINE"] = "0"
+    home = Home.open(config.home)
+    from dolly.tracking import Tracker
+
+    tracker = Tracker(
+        home,
+        experiment=config.name,
+        price_per_hour=config.cost.price_per_hour,
+        currency=config.cost.currency,
+    )
+    context = Context(config, home, Tables(home.tables), tracker)
+    plain = config.model_dump(mode="json", by_alias=True)
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    try:
+        with tracker.parent(name=" → ".join(dict.fromkeys((stages[0], stages[-1]))), config=text, params=_flat(plain)):
+            for name in stages:
+                if name in _WITHOUT_SPARK:
+                    context.stop_spark()
+                started = time.monotonic()
+                context.console.print(f"[bold]{name}[/bold]")
+                importlib.import_module(f"dolly.{name}.stage").run(context)
+                context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
+    finally:
+        context.stop_spark()
+
+
+def span(first: str | None, last: str | None) -> tuple[str, ...]:
+    """The stages from `first` until `last`, both included.
+
+    Raises:
+        UsageError: an unknown stage, or an empty span.
+    """
+    for name in (first, last):
+        if name is not None and name not in STAGES:
+            raise UsageError(found=f"the stage {name!r}", expected=", ".join(STAGES), fix="name one of them")
+    start = STAGES.index(first) if first else 0
+    end = STAGES.index(last) if last else len(STAGES) - 1
+    if start > end:
+        raise UsageError(
+            found=f"--from {first} --until {last}", expected="stages in their order", fix=" → ".join(STAGES)
+        )
+    return STAGES[start : end + 1]
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} → {"a.b": 1}."""
+    if isinstance(node, dict):
+        pairs = [(str(key), value) for key, value in node.items()]
+    elif isinstance(node, list) and any(isinstance(value, dict) for value in node):
+        pairs = [(str(position), value) for position, value in enumerate(node)]
+    else:
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return flat

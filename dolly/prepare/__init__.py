@@ -1,0 +1,1 @@
+"""`silver_examples` → `gold_examples` (split, tokens, loss mask) + `ledger`."""

@@ -1,0 +1,49 @@
+"""Which rows take part, and on which side: pure Spark expressions, independent of partitioning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def with_selection(frame: DataFrame, *, max_groups: Mapping[str, int]) -> DataFrame:
+    """Adds `selected`: true for rows of the first N groups of their source, in file order.
+
+    Args:
+        frame: rows with `source`, `group_id` and `position`.
+        max_groups: source → N; sources that are not named are selected whole.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    if not max_groups:
+        return frame.withColumn("selected", F.lit(True))
+    start = F.min("position").over(Window.partitionBy("source", "group_id"))
+    frame = frame.withColumn("_start", start)
+    rank = F.dense_rank().over(Window.partitionBy("source").orderBy("_start", "group_id"))
+    limits = F.create_map(*[F.lit(value) for pair in max_groups.items() for value in pair])
+    limit = F.coalesce(limits[F.col("source")], F.lit(2**31 - 1))
+    return frame.withColumn("selected", rank <= limit).drop("_start")
+
+
+def with_split(frame: DataFrame, *, eval_share: float, eval_variants: Mapping[str, tuple[str, ...]]) -> DataFrame:
+    """Adds `split`.
+
+    Rows of a source in `eval_variants` are held out by their wording; all others by the hash of
+    their group, so that rows which ask for the same thing are never on both sides.
+
+    Args:
+        frame: rows with `source`, `group_id` (hexadecimal sha256) and `variant`.
+        eval_share: share of the groups that is held out.
+        eval_variants: source → wordings that are held out.
+    """
+    from pyspark.sql import functions as F
+
+    fraction = F.conv(F.substring("group_id", 1, 8), 16, 10).cast("double") / F.lit(2.0**32)
+    held_out = fraction < eval_share
+    for source, variants in eval_variants.items():
+        held_out = F.when(F.col("source") == source, F.col("variant").isin(*variants)).otherwise(held_out)
+    return frame.withColumn("split", F.when(held_out, F.lit("eval")).otherwise(F.lit("train")))

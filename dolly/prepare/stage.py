@@ -1,0 +1,112 @@
+"""The prepare stage: `silver_examples` → `gold_examples` + `ledger` + `rejected`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dolly.accounting import rejected_rows, require_equal
+from dolly.base_model import locate
+from dolly.prepare.split import with_selection, with_split
+from dolly.prepare.tokens import identity, with_tokens
+from dolly.prompts import Prompt
+from dolly.schema import GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES
+from dolly.training_set import read_training_set
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from dolly.pipeline import Context
+
+
+def run(context: Context) -> None:
+    """Splits and tokenises the data set; `ledger` tells what became of each silver row."""
+    from pyspark.sql import functions as F
+
+    config, tables = context.config, context.tables
+    prompt = Prompt(config.model.prompt_format, config.model.system)
+    tokenizer = locate(config.model.base, allow_network=config.allow_network)
+    with context.tracker.stage("prepare") as stage:
+        stage.input(SILVER_EXAMPLES, role="prepare")
+        silver = tables.read(context.spark, SILVER_EXAMPLES).where(F.col("dataset") == config.name)
+        max_groups = {s.name: s.max_groups for s in config.sources if s.max_groups is not None}
+        variants = {s.name: s.eval_variants for s in config.sources if s.eval_variants}
+        chosen = (
+            silver.transform(with_selection, max_groups=max_groups)
+            .transform(with_split, eval_share=config.prepare.eval_share, eval_variants=variants)
+            .persist()
+        )
+        tokenised = (
+            chosen.where("selected")
+            .transform(
+                with_tokens,
+                tokenizer=tokenizer,
+                prompt=prompt,
+                max_tokens=config.prepare.max_tokens,
+                over_length=config.prepare.over_length,
+            )
+            .persist()
+        )
+        gold = (
+            tokenised.where("rule IS NULL")
+            .withColumn("weight", F.lit(1.0))
+            .withColumn("prompt_sha256", F.lit(prompt.sha256))
+            .withColumn("tokenizer_sha256", F.lit(identity(tokenizer, prompt)))
+        )
+        bad = rejected_rows(
+            tokenised.where("rule IS NOT NULL"), dataset=config.name, stage="prepare", example_id="example_id"
+        )
+        left_out = chosen.where("NOT selected")
+        counts = {"in": silver.count(), "gold": gold.count(), "rejected": bad.count(), "left_out": left_out.count()}
+        require_equal("prepare", counts["in"], counts["gold"] + counts["rejected"] + counts["left_out"])
+        scope = {"dataset": config.name}
+        changes = tables.sync(gold, GOLD_EXAMPLES, scope=scope, writer="dolly prepare")
+        tables.sync(bad, REJECTED, scope=scope | {"stage": "prepare"}, writer="dolly prepare")
+        training_set = read_training_set(tables, dataset=config.name)
+        tables.sync(
+            _ledger(gold, left_out, training_set=training_set.sha256),
+            LEDGER,
+            scope=scope | {"training_set": training_set.sha256},
+            writer="dolly prepare",
+        )
+        sides = {"train": training_set.train, "eval": training_set.evaluation}
+        for side, rows in sides.items():
+            counts[f"{side}/rows"] = len(rows)
+            counts[f"{side}/tokens"] = sum(len(row.input_ids) for row in rows)
+            counts[f"{side}/trained_tokens"] = sum(row.trained_tokens for row in rows)
+        stage.metrics(counts)
+        stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})
+        context.say(
+            f"{counts['in']:,} silver = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
+            f"+ {counts['left_out']:,} left out by max_groups ({changes})"
+        )
+        context.say(
+            f"  train: {counts['train/rows']:,} rows, {counts['train/tokens']:,} tokens; "
+            f"held out: {counts['eval/rows']:,} rows, {counts['eval/tokens']:,} tokens"
+        )
+        chosen.unpersist()
+        tokenised.unpersist()
+
+
+def _ledger(gold: DataFrame, left_out: DataFrame, *, training_set: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    kept = F.size("input_ids")
+    # The first token of a sequence is predicted from nothing, so it carries no loss.
+    trained = F.size(F.filter(F.slice("loss_mask", 2, 2**31 - 1), lambda bit: bit))
+    cut = F.col("tokens") - kept
+    fate = (
+        F.when(F.col("split") == "eval", F.lit("evaluated"))
+        .when(cut > 0, F.lit("truncated"))
+        .otherwise(F.lit("trained"))
+    )
+    columns = ["dataset", "example_id", "source", "split"]
+    used = gold.select(
+        *columns,
+        fate.alias("fate"),
+        kept.alias("tokens"),
+        trained.alias("trained_tokens"),
+        cut.alias("truncated_tokens"),
+    )
+    none = [F.lit(0).alias(name) for name in ("tokens", "trained_tokens", "truncated_tokens")]
+    unused = left_out.select(*columns, F.lit("left_out").alias("fate"), *none)
+    return used.unionByName(unused).withColumn("training_set", F.lit(training_set))

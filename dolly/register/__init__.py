@@ -1,0 +1,1 @@
+"""Gated weights → the MLflow registry, with aliases `challenger` and `champion`."""

@@ -1,0 +1,105 @@
+"""The MLflow registry: models go in with what identifies them, and are found by alias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dolly.errors import ModelError
+
+if TYPE_CHECKING:
+    from dolly.inference import ChatModel
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+
+
+def find_version(name: str, *, weights_sha256: str) -> str | None:
+    """The newest registered version that has these weights."""
+    import mlflow
+
+    found = mlflow.MlflowClient().search_model_versions(f"name = '{name}' and tag.weights_sha256 = '{weights_sha256}'")
+    return str(max(int(version.version) for version in found)) if found else None
+
+
+def add_version(name: str, folder: Path, *, tags: dict[str, Any]) -> str:
+    """Logs a trained model in the active run and registers it; returns its version.
+
+    Args:
+        name: the registered model.
+        folder: weights, tokenizer and card that the train stage left.
+        tags: what the version comes from.
+    """
+    import importlib.metadata
+
+    import mlflow
+
+    packages = ("torch", "transformers", "accelerate")
+    info = mlflow.transformers.log_model(
+        transformers_model=str(folder),
+        name="model",
+        task="llm/v1/chat",
+        # Given, because MLflow would otherwise look for more than the model needs.
+        pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
+        metadata={key: str(value) for key, value in tags.items()},
+    )
+    version = mlflow.register_model(info.model_uri, name, tags={key: str(value) for key, value in tags.items()})
+    return str(version.version)
+
+
+def set_alias(name: str, alias: str, version: str) -> bool:
+    """Points an alias at a version; returns whether that changed anything."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    if client.get_registered_model(name).aliases.get(alias) == version:
+        return False
+    client.set_registered_model_alias(name, alias, version)
+    return True
+
+
+def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel, str]:
+    """Loads the model that an alias points at; returns it with its version.
+
+    Raises:
+        ModelError: no such model or alias, or its files can't be read.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from dolly.inference import ChatModel
+
+    client = mlflow.MlflowClient()
+    try:
+        version = client.get_model_version_by_alias(uri_name, alias).version
+    except MlflowException as error:
+        known = [model.name for model in client.search_registered_models()]
+        there = ", ".join(known) or "none"
+        if uri_name in known:
+            aliases = client.get_registered_model(uri_name).aliases
+            there = f"{uri_name} with {', '.join(sorted(aliases)) or 'no alias'}"
+        raise ModelError(
+            found=f"no registered model {uri_name}@{alias} (registered: {there})",
+            expected="a model that passed the gate",
+            fix="run dolly run CONFIG, or name another model or alias",
+        ) from error
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{uri_name}/{version}"))
+    model = ChatModel.from_trained(folder / "model", tokenizer=folder / "components" / "tokenizer")
+    return model, str(version)
+
+
+def only_model() -> str:
+    """The name of the registered model, where there is just one.
+
+    Raises:
+        ModelError: there is none, or a choice.
+    """
+    import mlflow
+
+    names = [model.name for model in mlflow.MlflowClient().search_registered_models()]
+    if len(names) != 1:
+        raise ModelError(
+            found=f"{len(names)} registered models ({', '.join(names) or 'none'})",
+            expected="one, or a name",
+            fix="add --model NAME" if names else "run dolly run conf/demo.yaml",
+        )
+    return str(names[0])

@@ -1,0 +1,144 @@
+"""The HTTP server: one model, one request at a time, answers whole or streamed."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from dolly.errors import DollyError
+from dolly.inference import ChatModel
+from dolly.serve.api import ChatRequest
+
+
+def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) -> FastAPI:
+    """Builds the server.
+
+    Args:
+        model: answers the questions.
+        name: what the API calls it.
+        version: its registry version.
+        max_new_tokens: most tokens that one request may have generated.
+    """
+    app = FastAPI(title="dolly", docs_url=None, redoc_url=None)
+    completions = Completions(model, name=name, max_new_tokens=max_new_tokens)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok", "model": name, "version": version}
+
+    @app.get("/v1/models")
+    def models() -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "dolly"}]}
+
+    @app.post("/v1/chat/completions", response_model=None)
+    def chat(request: ChatRequest) -> JSONResponse | StreamingResponse:
+        if request.model not in (None, name):
+            return _refusal(404, f"found no model {request.model!r}; this server has {name!r}", "model_not_found")
+        prompt = model.prompt_ids([message.model_dump() for message in request.messages])
+        if not any(message.role == "user" for message in request.messages):
+            return _refusal(400, "found no user message; expected at least one", "invalid_request_error")
+        limit = getattr(model.model.config, "max_position_embeddings", None)
+        if limit and len(prompt) >= limit:
+            return _refusal(400, f"found {len(prompt)} prompt tokens; expected fewer than {limit}", "context_length")
+        if request.stream:
+            return StreamingResponse(completions.stream(request, prompt), media_type="text/event-stream")
+        return JSONResponse(completions.whole(request, prompt))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+        return _refusal(400, faults, "invalid_request_error")
+
+    @app.exception_handler(DollyError)
+    def refused(_: Request, error: DollyError) -> JSONResponse:
+        return _refusal(400, str(error), "invalid_request_error")
+
+    return app
+
+
+class Completions:
+    """Answers requests with one model; a lock, because the model does one thing at a time."""
+
+    def __init__(self, model: ChatModel, *, name: str, max_new_tokens: int) -> None:
+        self._model, self._name, self._limit = model, name, max_new_tokens
+        self._lock = threading.Lock()
+
+    def whole(self, request: ChatRequest, prompt: list[int]) -> dict[str, Any]:
+        """One response with the whole answer."""
+        with self._lock:
+            ids = list(self._tokens(request, prompt))
+        choice: dict[str, Any] = {
+            "index": 0,
+            "message": {"role": "assistant", "content": self._model.text(ids)},
+            "finish_reason": self._finish(request, len(ids)),
+        }
+        body = self._head("chat.completion") | {
+            "choices": [choice],
+            "usage": {
+                "prompt_tokens": len(prompt),
+                "completion_tokens": len(ids),
+                "total_tokens": len(prompt) + len(ids),
+            },
+        }
+        if request.return_token_ids:
+            body["prompt_token_ids"] = prompt
+            choice["token_ids"] = ids
+        return body
+
+    def stream(self, request: ChatRequest, prompt: list[int]) -> Iterator[str]:
+        """The answer as server-sent events, a piece of text each."""
+        head = self._head("chat.completion.chunk")
+
+        def event(delta: dict[str, str], finish: str | None = None) -> str:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish}
+            return f"data: {json.dumps(head | {'choices': [choice]})}\n\n"
+
+        yield event({"role": "assistant", "content": ""})
+        ids: list[int] = []
+        sent = ""
+        with self._lock:
+            for token in self._tokens(request, prompt):
+                ids.append(token)
+                text = self._model.text(ids)
+                # A character can take several tokens; until it is whole it decodes to U+FFFD.
+                if len(text) > len(sent) and not text.endswith("\ufffd"):
+                    yield event({"content": text[len(sent) :]})
+                    sent = text
+        yield event({}, self._finish(request, len(ids)))
+        yield "data: [DONE]\n\n"
+
+    def _tokens(self, request: ChatRequest, prompt: list[int]) -> Iterator[int]:
+        return self._model.generate(
+            prompt,
+            max_new_tokens=self._budget(request),
+            temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+        )
+
+    def _budget(self, request: ChatRequest) -> int:
+        asked = request.max_completion_tokens or request.max_tokens or self._limit
+        return min(asked, self._limit)
+
+    def _finish(self, request: ChatRequest, tokens: int) -> str:
+        return "length" if tokens >= self._budget(request) else "stop"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self._name,
+        }
+
+
+def _refusal(status: int, message: str, kind: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": kind}}, status)

@@ -1,0 +1,62 @@
+"""Runs the app: on this terminal until it is stopped, or in the background for a check."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dolly.errors import EnvironmentFault
+
+_START_SECONDS = 30
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Takes the port, before anything slow is done.
+
+    Raises:
+        EnvironmentFault: it is in use or may not be taken.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise EnvironmentFault(
+            found=f"port {port} of {host} can't be taken ({error.strerror})",
+            expected="a free port",
+            fix=f"stop what uses it, or set serve.port={port + 1}",
+        ) from error
+    return listener
+
+
+def serve_forever(app: Any, listener: socket.socket) -> None:
+    """Serves until interrupted."""
+    _uvicorn(app).run(sockets=[listener])
+
+
+@contextmanager
+def serving(app: Any, listener: socket.socket) -> Iterator[str]:
+    """Serves in a thread while the block runs; gives the server's address."""
+    server = _uvicorn(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    host, port = listener.getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(_START_SECONDS)
+
+
+def _uvicorn(app: Any) -> Any:
+    import uvicorn
+
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

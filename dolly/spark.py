@@ -1,0 +1,59 @@
+"""The Spark session: local or a cluster by configuration, Delta's jars given as files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dolly.environment import delta_jars
+from dolly.errors import EnvironmentFault
+from dolly.java import ADVICE, MINIMUM, find_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def start_session(
+    *, master: str, driver_memory: str, shuffle_partitions: int, conf: dict[str, str]
+) -> SparkSession:
+    """Starts a session, or returns the one that runs.
+
+    Args:
+        master: `local[N]` or a cluster's URL.
+        driver_memory: as Spark writes it, e.g. `2g`.
+        shuffle_partitions: partitions after a shuffle.
+        conf: further Spark properties; they win over ours.
+
+    Raises:
+        EnvironmentFault: no Java, or no Delta jars.
+    """
+    java = find_java()
+    if java is None:
+        raise EnvironmentFault(
+            found=f"no Java {MINIMUM} or newer", expected="one for Spark, in JAVA_HOME or on the PATH", fix=ADVICE
+        )
+    os.environ["JAVA_HOME"] = str(java)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.jars": ",".join(str(jar) for jar in delta_jars()),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.driver.memory": driver_memory,
+        "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        # Small tables: Delta's default of 50 partitions for its own log costs seconds a commit.
+        "spark.databricks.delta.snapshotPartitions": str(shuffle_partitions),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower(),
+        "spark.log.level": "ERROR",
+    }
+    if master.startswith("local"):
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    builder = SparkSession.builder.master(master).appName("dolly")
+    for key, value in (settings | conf).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

@@ -1,0 +1,1 @@
+"""`gold_examples` → weights: our own loop on DeepSpeed. Nothing here imports Spark."""

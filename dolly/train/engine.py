@@ -1,0 +1,184 @@
+"""The training loop: DeepSpeed's engine, our order, our loss, our checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from dolly.train import checkpoint
+from dolly.train.batches import BatchOrder, accumulation_steps, collate, micro_batches
+from dolly.train.model import LanguageModelLoss
+from dolly.train.schedule import learning_rate
+from dolly.train.spec import TrainSpec
+from dolly.training_set import Example
+
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+class Trainer:
+    """Trains one model on this process's share of each step.
+
+    Args:
+        model: from `model.build`.
+        spec: the training.
+        train: rows to train on, the same in all processes.
+        evaluation: held-out rows.
+        report: called on rank 0 with step, number of steps and metrics.
+    """
+
+    def __init__(
+        self, model: Any, spec: TrainSpec, *, train: Sequence[Example], evaluation: Sequence[Example], report: Report
+    ) -> None:
+        import deepspeed
+
+        self._spec, self._train, self._report = spec, train, report
+        self._rank, self._processes = dist.get_rank(), dist.get_world_size()
+        self._order = BatchOrder(rows=len(train), batch_size=spec.batch_size, seed=spec.seed)
+        self._steps = self._order.steps(epochs=spec.epochs, max_steps=spec.max_steps)
+        self._evaluation = _by_source(evaluation, limit=spec.max_eval_rows)
+        module = LanguageModelLoss(model)
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        self._engine, *_ = deepspeed.initialize(
+            model=module, model_parameters=parameters, config=deepspeed_config(spec, self._processes)
+        )
+        self.state: dict[str, Any] = {"step": 0, "tokens": 0, "trained_tokens": 0, "seconds": 0.0, "losses": {}}
+
+    def run(self) -> dict[str, Any]:
+        """Trains from the newest checkpoint, or from the start, to the end; returns the state."""
+        folder = Path(self._spec.output, "checkpoints")
+        self.state |= checkpoint.load_newest(self._engine, folder) or {}
+        if self.state["step"] == 0:
+            self._evaluate("first")
+        resumed_at = self.state["step"]
+        for step in range(resumed_at, self._steps):
+            self._step(step)
+            done = step + 1
+            if done == self._steps or done % (self._spec.evaluate_every or self._steps) == 0:
+                self._evaluate("last")
+            if done == self._steps or done % self._spec.checkpoint_every == 0:
+                checkpoint.save(
+                    self._engine, folder, step=done, state=self.state, keep=self._spec.keep_checkpoints
+                )
+        return self.state | {"steps": self._steps, "resumed_at": resumed_at}
+
+    def trained_weights(self) -> dict[str, torch.Tensor]:
+        """The trainable parameters by name, whole and on the CPU; empty on other ranks than 0."""
+        import deepspeed
+
+        weights = {}
+        for name, parameter in self._engine.module.model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            partitioned = self._spec.zero_stage == 3
+            with deepspeed.zero.GatheredParameters([parameter]) if partitioned else nullcontext():
+                if self._rank == 0:
+                    weights[name] = parameter.detach().cpu().clone()
+        return weights
+
+    def _step(self, step: int) -> None:
+        spec, started = self._spec, time.monotonic()
+        # Per step, so that a resumed training draws the same dropout masks.
+        torch.manual_seed(hash((spec.seed, step, self._rank)) % 2**31)
+        rate = learning_rate(
+            step, peak=spec.learning_rate, steps=self._steps, warmup_share=spec.warmup_share, schedule=spec.schedule
+        )
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = rate
+        rows = [self._train[i] for i in self._order.batch(step)]
+        trained = sum(row.trained_tokens for row in rows)
+        parts = micro_batches(
+            rows, micro_batch_size=spec.micro_batch_size, processes=self._processes, rank=self._rank
+        )
+        # One normaliser, the trained tokens of the whole step: DeepSpeed divides by the number of
+        # micro-batches and averages over the processes, which this undoes.
+        scale = len(parts) * self._processes / max(1, trained)
+        total = torch.zeros((), device=self._engine.device)
+        self._engine.train()
+        for part in parts:
+            loss = self._engine(**self._on_device(part))
+            self._engine.backward(loss * scale)
+            self._engine.step()
+            total += loss.detach()
+        dist.all_reduce(total)
+        seconds = time.monotonic() - started
+        tokens = sum(len(row.input_ids) for row in rows)
+        self.state["step"] = step + 1
+        self.state["tokens"] += tokens
+        self.state["trained_tokens"] += trained
+        self.state["seconds"] += seconds
+        self._tell(
+            {
+                "train/loss": float(total) / max(1, trained),
+                "train/learning_rate": rate,
+                "train/gradient_norm": float(self._engine.get_global_grad_norm() or 0.0),
+                "train/tokens_per_second": tokens / seconds,
+                "train/tokens_seen": self.state["tokens"],
+                "train/cost": self.state["seconds"] / 3600 * spec.price_per_hour,
+            }
+        )
+
+    @torch.no_grad()
+    def _evaluate(self, moment: str) -> None:
+        """Mean loss per trained token of each source's held-out rows."""
+        losses = {}
+        self._engine.eval()
+        for source, rows in self._evaluation.items():
+            size = self._spec.micro_batch_size
+            parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+            total = torch.zeros((), dtype=torch.float64, device=self._engine.device)
+            # All ranks make the same number of forward passes: ZeRO-3 gathers weights in each.
+            for start in range(0, len(parts), self._processes):
+                place = start + self._rank
+                loss = self._engine(**self._on_device(parts[min(place, len(parts) - 1)]))
+                total += loss if place < len(parts) else 0
+            dist.all_reduce(total)
+            losses[source] = float(total) / max(1, sum(row.trained_tokens for row in rows))
+        self.state["losses"][moment] = losses
+        self._tell({f"eval/{source}/loss": loss for source, loss in losses.items()})
+
+    def _on_device(self, rows: Sequence[Example]) -> dict[str, torch.Tensor]:
+        return {name: tensor.to(self._engine.device) for name, tensor in collate(rows).items()}
+
+    def _tell(self, metrics: dict[str, float]) -> None:
+        if self._rank == 0:
+            self._report(self.state["step"], self._steps, metrics)
+
+
+def deepspeed_config(spec: TrainSpec, processes: int) -> dict[str, Any]:
+    """DeepSpeed's config; schedule and normalisation are ours, so they are not in it."""
+    return {
+        "train_micro_batch_size_per_gpu": spec.micro_batch_size,
+        "gradient_accumulation_steps": accumulation_steps(
+            batch_size=spec.batch_size, micro_batch_size=spec.micro_batch_size, processes=processes
+        ),
+        "gradient_clipping": spec.clip_norm,
+        "zero_optimization": {"stage": spec.zero_stage},
+        "bf16": {"enabled": spec.dtype == "bfloat16"},
+        "optimizer": {
+            "type": "AdamW",
+            "params": {
+                "lr": spec.learning_rate,
+                "betas": list(spec.betas),
+                "weight_decay": spec.weight_decay,
+                # torch's own: DeepSpeed's fused ones need a compiler at run time.
+                "torch_adam": True,
+            },
+        },
+        "steps_per_print": 2**31,
+    }
+
+
+def _by_source(rows: Sequence[Example], *, limit: int | None) -> dict[str, list[Example]]:
+    """Rows of each source, at most `limit` of each (ids are hashes, so the first are a fair sample)."""
+    sources: dict[str, list[Example]] = {}
+    for row in rows:
+        sources.setdefault(row.source, []).append(row)
+    return {
+        source: sorted(sources[source][:limit], key=lambda row: len(row.input_ids)) for source in sorted(sources)
+    }

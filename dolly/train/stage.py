@@ -1,0 +1,162 @@
+"""The train stage: a pinned version of `gold_examples` → weights under `checkpoints/`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dolly.base_model import locate, weights_sha256
+from dolly.errors import DataError
+from dolly.schema import GOLD_EXAMPLES
+from dolly.train.launch import launch
+from dolly.train.spec import TrainSpec
+from dolly.training_set import read_training_set
+
+if TYPE_CHECKING:
+    from dolly.pipeline import Context
+
+
+def run(context: Context) -> None:
+    """Trains, unless these very weights have been trained before."""
+    config = context.config
+    with context.tracker.stage("train") as stage:
+        rows = read_training_set(context.tables, dataset=config.name)
+        stage.input(GOLD_EXAMPLES, version=rows.version, role="train")
+        spec = make_spec(context, gold_version=rows.version, training_set=rows.sha256, run_id=stage.run_id)
+        folder = Path(spec.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        stage.params({"seed": spec.seed, "base_sha256": spec.base_sha256, "training": spec.sha256})
+        stage.tags({"training_set": rows.sha256})
+        with FileLock(folder / ".lock"):
+            trained_now = not (folder / "result.json").exists()
+            if trained_now:
+                spec.write(folder / "spec.json")
+                log = context.home.logs / f"train-{folder.name}.log"
+                context.say(f"{len(rows.train):,} rows, log in {log}")
+                with _bar(context) as follow:
+                    launch(
+                        folder / "spec.json",
+                        processes=spec.processes,
+                        log=log,
+                        progress=folder / "progress.json",
+                        follow=follow,
+                    )
+        result = json.loads((folder / "result.json").read_text())
+        (context.home.checkpoints / f"{config.name}.latest").write_text(folder.name)
+        stage.tags({"trained_now": trained_now, "resumed_at": result["resumed_at"], "weights": folder / "final"})
+        stage.metrics(summary(result))
+        context.say(_told(result, trained_now=trained_now))
+
+
+def summary(result: dict[str, Any]) -> dict[str, float]:
+    """The figures of a finished training."""
+    figures = {
+        "steps": result["steps"],
+        "tokens_seen": result["tokens"],
+        "trained_tokens_seen": result["trained_tokens"],
+        "tokens_per_second": result["tokens"] / max(result["seconds"], 1e-9),
+    }
+    for source, before in result["losses"].get("first", {}).items():
+        figures[f"loss_before/{source}"] = before
+        figures[f"loss_after/{source}"] = result["losses"]["last"][source]
+    return figures
+
+
+def latest_training(context: Context) -> Path:
+    """Folder of the config's last finished training.
+
+    Raises:
+        DataError: there is none.
+    """
+    pointer = context.home.checkpoints / f"{context.config.name}.latest"
+    if not pointer.exists():
+        raise DataError(
+            found=f"no finished training of {context.config.name} in {context.home.checkpoints}",
+            expected="the weights that the train stage leaves",
+            fix="run the train stage first",
+        )
+    return context.home.checkpoints / pointer.read_text()
+
+
+def make_spec(context: Context, *, gold_version: int, training_set: str, run_id: str) -> TrainSpec:
+    """The config's training as plain values."""
+    config, train = context.config, context.config.train
+    base = locate(config.model.base, allow_network=config.allow_network)
+    values: dict[str, Any] = dict(
+        tables_root=str(context.home.tables),
+        dataset=config.name,
+        gold_version=gold_version,
+        training_set=training_set,
+        base=base,
+        base_sha256=weights_sha256(base),
+        prompt_format=config.model.prompt_format,
+        system=config.model.system,
+        dtype=config.model.dtype,
+        lora_rank=train.lora.rank,
+        lora_alpha=train.lora.alpha,
+        lora_dropout=train.lora.dropout,
+        seed=config.seed,
+        tracking_uri=context.tracker.uri,
+        run_id=run_id,
+        price_per_hour=config.cost.price_per_hour,
+        currency=config.cost.currency,
+        **train.model_dump(exclude={"lora"}),
+    )
+    identity = TrainSpec(**values, output="").sha256[:12]
+    return TrainSpec(**values, output=str(context.home.checkpoints / f"{config.name}-{identity}"))
+
+
+def _told(result: dict[str, Any], *, trained_now: bool) -> str:
+    losses = ", ".join(
+        f"{source} {before:.3f} → {result['losses']['last'][source]:.3f}"
+        for source, before in result["losses"].get("first", {}).items()
+    )
+    how = "trained" if trained_now else "already trained, nothing to do:"
+    speed = result["tokens"] / max(result["seconds"], 1e-9)
+    resumed = f", resumed at step {result['resumed_at']}" if result["resumed_at"] else ""
+    return (
+        f"{how} {result['steps']} steps{resumed}, {result['tokens']:,} tokens ({result['trained_tokens']:,} "
+        f"with loss), {speed:.0f} tokens/s; held-out loss: {losses or 'no held-out rows'}"
+    )
+
+
+class _bar:
+    """A progress bar that follows the training's progress file."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=context.console,
+        )
+        self._tenth = 0
+
+    def __enter__(self) -> Any:
+        self._progress.start()
+        self._task = self._progress.add_task("loading", total=None, figures="")
+        return self._follow
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _follow(self, now: dict[str, Any]) -> None:
+        figures = ""
+        if "train/loss" in now:
+            figures = f"loss {now['train/loss']:.3f}, {now['train/tokens_per_second']:.0f} tokens/s"
+            if now["train/cost"]:
+                figures += f", {now['train/cost']:.3f} {self._context.config.cost.currency}"
+        self._progress.update(
+            self._task, description="training", completed=now["step"], total=now["steps"], figures=figures
+        )
+        tenth = 10 * now["step"] // max(1, now["steps"])
+        if not self._context.console.is_terminal and tenth > self._tenth and figures:
+            self._tenth = tenth
+            self._context.say(f"step {now['step']}/{now['steps']}: {figures}")

@@ -1,0 +1,127 @@
+"""One training process; `launch` starts N of them.
+
+    torchrun --nproc-per-node N -m dolly.train.worker SPEC.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from dolly.errors import DollyError, ModelError
+from dolly.prompts import Prompt
+from dolly.tables import Tables
+from dolly.train.launch import die_with_parent
+from dolly.train.spec import TrainSpec
+from dolly.training_set import read_training_set
+
+
+def main(path: str) -> int:
+    """Trains as the spec at `path` says; rank 0 leaves `final/` and `result.json` in its output."""
+    die_with_parent()
+    spec = TrainSpec.read(Path(path))
+    import deepspeed
+    import torch
+    import torch.distributed as dist
+
+    deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo")
+    rows = read_training_set(Tables(Path(spec.tables_root)), dataset=spec.dataset, version=spec.gold_version)
+    if rows.sha256 != spec.training_set:
+        raise ModelError(
+            found=f"version {spec.gold_version} of gold_examples with other rows than the run asked for",
+            expected=f"training set {spec.training_set[:12]}",
+            fix="run prepare and train again",
+        )
+    torch.manual_seed(spec.seed)
+    model, _ = _build(spec)
+    from dolly.train.engine import Trainer
+
+    trainer = Trainer(model, spec, train=rows.train, evaluation=rows.evaluation, report=_reporter(spec))
+    state = trainer.run()
+    weights = trainer.trained_weights()
+    if dist.get_rank() == 0:
+        export(spec, weights)
+        _write(Path(spec.output, "result.json"), state)
+    dist.barrier()
+    dist.destroy_process_group()
+    return 0
+
+
+def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
+    """Writes the trained model whole, adapters merged, with tokenizer and prompt; atomically."""
+    model, tokenizer = _build(spec)
+    outcome = model.load_state_dict(weights, strict=False)
+    if outcome.unexpected_keys:
+        raise ModelError(
+            found=f"trained weights without a place in the model: {outcome.unexpected_keys[:3]}",
+            expected="the parameters that were trained",
+            fix="this is a defect: report the base model and method",
+        )
+    if spec.method == "lora":
+        from dolly.train.model import merge_adapters
+
+        merge_adapters(model)
+    final = Path(spec.output, "final")
+    staged = final.with_name("final.tmp")
+    shutil.rmtree(staged, ignore_errors=True)
+    model.save_pretrained(staged)
+    tokenizer.save_pretrained(staged)
+    prompt = Prompt(spec.prompt_format, spec.system)
+    card = {
+        "prompt": {"format": prompt.format, "system": prompt.system, "sha256": prompt.sha256},
+        "training": spec.sha256,
+        "training_set": spec.training_set,
+        "gold_version": spec.gold_version,
+        "base": Path(spec.base).name,
+        "base_sha256": spec.base_sha256,
+    }
+    (staged / "dolly.json").write_text(json.dumps(card, indent=1))
+    shutil.rmtree(final, ignore_errors=True)
+    staged.rename(final)
+
+
+def _build(spec: TrainSpec) -> tuple[Any, Any]:
+    from dolly.train.model import build
+
+    return build(
+        base=spec.base,
+        dtype=spec.dtype,
+        prompt=Prompt(spec.prompt_format, spec.system),
+        method=spec.method,
+        lora_rank=spec.lora_rank,
+        lora_alpha=spec.lora_alpha,
+        lora_dropout=spec.lora_dropout,
+        gradient_checkpointing=spec.gradient_checkpointing,
+    )
+
+
+def _reporter(spec: TrainSpec) -> Any:
+    """Writes each step's metrics to MLflow and the newest to a file that the stage watches."""
+    from dolly.tracking import MetricWriter
+
+    writer = MetricWriter(spec.tracking_uri, spec.run_id) if os.environ.get("RANK", "0") == "0" else None
+
+    def report(step: int, steps: int, metrics: dict[str, float]) -> None:
+        if writer is not None:
+            writer.write(step, metrics)
+            _write(Path(spec.output, "progress.json"), {"step": step, "steps": steps, **metrics})
+
+    return report
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    staged = path.with_suffix(".tmp")
+    staged.write_text(json.dumps(content))
+    staged.rename(path)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1]))
+    except DollyError as error:
+        print(f"dolly: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
