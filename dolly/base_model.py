@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -44,6 +45,13 @@ def locate(base: str, *, allow_network: bool) -> str:
 
 def load_tokenizer(location: str) -> Any:
     """Loads the tokenizer of a located base model."""
+    config = Path(location, "tokenizer_config.json")
+    if config.is_file() and json.loads(config.read_text()).get("tokenizer_class") == "TokenizersBackend":
+        # All of it is in tokenizer.json. AutoTokenizer would import every model class and torch
+        # first: some ten seconds in each Spark worker.
+        from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+        return TokenizersBackend.from_pretrained(location)
     from transformers import AutoTokenizer
 
     folder, gguf = _gguf_arguments(location)
@@ -58,7 +66,9 @@ def load_model(location: str, *, dtype: str) -> Any:
     """
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the stages have their own
     folder, gguf = _gguf_arguments(location)
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **gguf)
@@ -91,9 +101,7 @@ def load_for_prompt(location: str, *, dtype: str, prompt: Prompt) -> tuple[Any, 
     return model, tokenizer, added
 
 
-def convert_gguf(
-    gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None
-) -> None:
+def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None) -> None:
     """Writes a GGUF model as float32 safetensors with its tokenizer; `target` appears when whole.
 
     GGUF carries the vocabulary but not always the roles, so that these can be given.

@@ -1,7 +1,7 @@
 """The command `dolly`: the whole run, one stage, and what one asks in between.
 
-    dolly run conf/demo.yaml
-    dolly ask "Which code opens the visitor car park gate at Osterfell works?"
+dolly run conf/demo.yaml
+dolly ask "Which code opens the visitor car park gate at Osterfell works?"
 """
 
 from __future__ import annotations

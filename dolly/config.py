@@ -42,8 +42,10 @@ class Source(Section):
     visibility: Literal["private", "public"] = "private"
     columns: Columns = Columns()
     max_groups: int | None = Field(None, ge=1, description="use only the first N groups, in file order")
-    eval_variants: tuple[str, ...] = Field(
-        (), description="wordings that are held out; empty: whole groups are held out by hash"
+    eval_variants: tuple[str, ...] | Literal["one_per_group"] = Field(
+        (),
+        description="wordings that are held out, or one_per_group for one of each group, chosen by hash; "
+        "empty: whole groups are held out by hash",
     )
 
     @model_validator(mode="after")
@@ -110,7 +112,7 @@ class Train(Section):
     batch_size: int = Field(16, ge=1, description="rows per optimiser step, over all processes")
     micro_batch_size: int = Field(4, ge=1, description="rows per forward pass of one process")
     processes: int = Field(1, ge=1)
-    zero_stage: Literal[0, 1, 2, 3] = 0
+    zero_stage: Literal[0, 1, 2, 3] = 1
     gradient_checkpointing: bool = False
     evaluate_every: int | None = Field(None, ge=1, description="steps; null: only first and last")
     max_eval_rows: int | None = Field(None, ge=1, description="held-out rows per source for the loss")
@@ -120,9 +122,7 @@ class Train(Section):
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         if self.batch_size % self.processes:
-            raise ValueError(
-                f"batch_size {self.batch_size} is not a multiple of processes {self.processes}"
-            )
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of processes {self.processes}")
         return self
 
 

@@ -65,7 +65,9 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         there = sorted(str(p) for p in Path("conf").glob("*.yaml"))
         raise UsageError(
-            found=f"no file {path}", expected="a config in YAML", fix=f"name one, e.g. {', '.join(there) or 'conf/demo.yaml'}"
+            found=f"no file {path}",
+            expected="a config in YAML",
+            fix=f"name one, e.g. {', '.join(there) or 'conf/demo.yaml'}",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -76,9 +78,7 @@ def _read(path: Path) -> str:
 def _apply(raw: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
-        raise UsageError(
-            found=f"the argument {override!r}", expected="key=value", fix="write e.g. train.epochs=2"
-        )
+        raise UsageError(found=f"the argument {override!r}", expected="key=value", fix="write e.g. train.epochs=2")
     node: Any = raw
     *parents, last = key.strip().split(".")
     try:
@@ -139,9 +139,7 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        field = next(
-            (f for name, f in section.model_fields.items() if part in (name, f.alias)), None
-        )
+        field = next((f for name, f in section.model_fields.items() if part in (name, f.alias)), None)
         candidate = field.annotation if field else None
         inner = getattr(candidate, "__args__", [candidate])[0]
         if isinstance(inner, type) and issubclass(inner, BaseModel):

@@ -1,7 +1,7 @@
 """What is installed beside Python's packages: Delta's jars and the small base model.
 
-    dolly setup       fetches both once, into the virtual environment; afterwards no network is used
-    dolly doctor      tells what is there and what is missing
+dolly setup       fetches both once, into the virtual environment; afterwards no network is used
+dolly doctor      tells what is there and what is missing
 """
 
 from __future__ import annotations

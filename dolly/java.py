@@ -1,6 +1,6 @@
 """Finds the Java that Spark needs. Only the standard library: set-up asks before anything is there.
 
-    python3 dolly/java.py          prints the home of a Java 17 or newer, or how to get one
+python3 dolly/java.py          prints the home of a Java 17 or newer, or how to get one
 """
 
 from __future__ import annotations

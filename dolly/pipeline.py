@@ -47,6 +47,7 @@ class Context:
                 driver_memory=settings.driver_memory,
                 shuffle_partitions=settings.shuffle_partitions,
                 conf=settings.conf,
+                log=self.home.logs / "spark.log",
             )
         return self._spark
 

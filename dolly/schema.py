@@ -147,6 +147,5 @@ EVALUATIONS = Table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (BRONZE_EXAMPLES, SILVER_EXAMPLES, REJECTED, GOLD_EXAMPLES, LEDGER, EVALUATIONS)
+    table.name: table for table in (BRONZE_EXAMPLES, SILVER_EXAMPLES, REJECTED, GOLD_EXAMPLES, LEDGER, EVALUATIONS)
 }

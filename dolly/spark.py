@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dolly.environment import delta_jars
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def start_session(
-    *, master: str, driver_memory: str, shuffle_partitions: int, conf: dict[str, str]
+    *, master: str, driver_memory: str, shuffle_partitions: int, conf: dict[str, str], log: Path
 ) -> SparkSession:
     """Starts a session, or returns the one that runs.
 
@@ -24,6 +27,7 @@ def start_session(
         driver_memory: as Spark writes it, e.g. `2g`.
         shuffle_partitions: partitions after a shuffle.
         conf: further Spark properties; they win over ours.
+        log: file for what the JVM prints.
 
     Raises:
         EnvironmentFault: no Java, or no Delta jars.
@@ -48,12 +52,27 @@ def start_session(
         "spark.databricks.delta.snapshotPartitions": str(shuffle_partitions),
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower(),
-        "spark.log.level": "ERROR",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "WARN",
     }
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("dolly")
     for key, value in (settings | conf).items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with _stderr_to(log):
+        return builder.getOrCreate()
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """The JVM inherits our standard error when it starts: its log belongs in a file, not in the report."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

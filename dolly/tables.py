@@ -167,9 +167,7 @@ class Tables:
         arrow = _arrow_schema(table)
         with self._locked(table):
             if not self.exists(table):
-                DeltaTable.create(
-                    str(self.path(table)), arrow, partition_by=[table.scope], description=table.purpose
-                )
+                DeltaTable.create(str(self.path(table)), arrow, partition_by=[table.scope], description=table.purpose)
             keys = [key for key in table.key if key != table.scope]
             there = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
             new = [row for row in rows if tuple(row[key] for key in keys) not in there]

@@ -7,6 +7,7 @@ table versions it read as MLflow dataset inputs, so that a model leads back to i
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import resource
 import subprocess
@@ -75,6 +76,8 @@ class Tracker:
     def __init__(self, home: Home, *, experiment: str, price_per_hour: float, currency: str) -> None:
         import mlflow
 
+        for name in ("mlflow", "alembic"):  # reports of its own schema and of each artifact
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._tables = Tables(home.tables)
         self._price, self._currency = price_per_hour, currency
         self.uri = home.tracking_uri

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from dolly.clean.rules import TEXTS, Fix, Rejection
@@ -14,17 +16,15 @@ def with_fixes(frame: DataFrame, rules: list[Fix]) -> DataFrame:
     """Applies the fixes; adds `fixes`, the names of those that changed the row."""
     from pyspark.sql import functions as F
 
-    applied: list[Column] = []
     for rule in rules:
-        changed = F.lit(False)
-        for field in rule.fields:
-            before = f"_{rule.name}_{field}"
-            frame = frame.withColumn(before, F.col(field)).withColumn(field, rule.apply(F.col(field)))
-            changed = changed | (F.col(before) != F.col(field))
-        applied.append(F.when(changed, F.lit(rule.name)))
-    names = F.filter(F.array(*applied), lambda name: name.isNotNull())
-    kept = [column for column in frame.columns if not column.startswith("_")]
-    return frame.withColumn("fixes", names).select(*kept, "fixes")
+        before = {field: f"_before_{field}" for field in rule.fields}
+        for field, kept in before.items():
+            frame = frame.withColumn(kept, F.col(field)).withColumn(field, rule.apply(F.col(field)))
+        changed = reduce(or_, [F.col(kept) != F.col(field) for field, kept in before.items()])
+        frame = frame.withColumn(f"_fix_{rule.name}", F.when(changed, F.lit(rule.name))).drop(*before.values())
+    marks = [f"_fix_{rule.name}" for rule in rules]
+    names = F.filter(F.array(*marks), lambda name: name.isNotNull())
+    return frame.withColumn("fixes", names).drop(*marks)
 
 
 def with_rejections(frame: DataFrame, rules: list[Rejection]) -> DataFrame:

@@ -63,9 +63,7 @@ def read_records(
     return frame
 
 
-def _check_whole_file(
-    frame: DataFrame, *, source: str, path: str, file_format: str, required: list[str]
-) -> None:
+def _check_whole_file(frame: DataFrame, *, source: str, path: str, file_format: str, required: list[str]) -> None:
     counts = {row["rule"]: row["count"] for row in frame.groupBy("rule").count().collect()}
     fatal = next((rule for rule in FILE_RULES if rule in counts), None)
     if fatal is None and set(counts) == {"missing_field"}:

@@ -62,9 +62,7 @@ def mapped(record: Record, columns: dict[str, str | None], required: list[str]) 
         value = fields.get(theirs) if theirs else None
         if value is not None and not isinstance(value, str):
             if ours in ("instruction", "input", "output") or isinstance(value, (dict, list)):
-                return record._replace(
-                    rule="wrong_type", detail=f"{theirs} is {type(value).__name__}, expected text"
-                )
+                return record._replace(rule="wrong_type", detail=f"{theirs} is {type(value).__name__}, expected text")
             value = json.dumps(value)
         values[ours] = value or ""
     return values

@@ -29,7 +29,7 @@ def with_selection(frame: DataFrame, *, max_groups: Mapping[str, int]) -> DataFr
     return frame.withColumn("selected", rank <= limit).drop("_start")
 
 
-def with_split(frame: DataFrame, *, eval_share: float, eval_variants: Mapping[str, tuple[str, ...]]) -> DataFrame:
+def with_split(frame: DataFrame, *, eval_share: float, eval_variants: Mapping[str, tuple[str, ...] | str]) -> DataFrame:
     """Adds `split`.
 
     Rows of a source in `eval_variants` are held out by their wording; all others by the hash of
@@ -38,12 +38,19 @@ def with_split(frame: DataFrame, *, eval_share: float, eval_variants: Mapping[st
     Args:
         frame: rows with `source`, `group_id` (hexadecimal sha256) and `variant`.
         eval_share: share of the groups that is held out.
-        eval_variants: source → wordings that are held out.
+        eval_variants: source → wordings that are held out, or `one_per_group`: in each group with
+            several wordings one of them, chosen by hash.
     """
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
+    group = Window.partitionBy("source", "group_id")
+    # The variant with the smallest hash, and how many there are, in the row's group.
+    order = F.sha2(F.concat_ws(":", "group_id", "variant"), 256)
+    chosen = (F.min(order).over(group) == order) & (F.size(F.collect_set("variant").over(group)) > 1)
     fraction = F.conv(F.substring("group_id", 1, 8), 16, 10).cast("double") / F.lit(2.0**32)
     held_out = fraction < eval_share
     for source, variants in eval_variants.items():
-        held_out = F.when(F.col("source") == source, F.col("variant").isin(*variants)).otherwise(held_out)
+        by_variant = chosen if variants == "one_per_group" else F.col("variant").isin(*variants)
+        held_out = F.when(F.col("source") == source, by_variant).otherwise(held_out)
     return frame.withColumn("split", F.when(held_out, F.lit("eval")).otherwise(F.lit("train")))

@@ -44,9 +44,7 @@ def stream_answer(address: str, messages: list[dict[str, str]]) -> Iterator[str]
     """The answer so far, each time that it has grown."""
     request = {"messages": messages, "stream": True}
     answer = ""
-    with httpx.stream(
-        "POST", f"{address}/v1/chat/completions", json=request, timeout=300, trust_env=False
-    ) as response:
+    with httpx.stream("POST", f"{address}/v1/chat/completions", json=request, timeout=300, trust_env=False) as response:
         for line in response.iter_lines():
             if line.startswith("data: {"):
                 answer += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""

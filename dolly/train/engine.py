@@ -47,7 +47,14 @@ class Trainer:
         self._engine, *_ = deepspeed.initialize(
             model=module, model_parameters=parameters, config=deepspeed_config(spec, self._processes)
         )
-        self.state: dict[str, Any] = {"step": 0, "tokens": 0, "trained_tokens": 0, "seconds": 0.0, "losses": {}}
+        self.state: dict[str, Any] = {
+            "step": 0,
+            "tokens": 0,
+            "trained_tokens": 0,
+            "seconds": 0.0,
+            "losses": {},
+            "step_losses": [],
+        }
 
     def run(self) -> dict[str, Any]:
         """Trains from the newest checkpoint, or from the start, to the end; returns the state."""
@@ -62,9 +69,7 @@ class Trainer:
             if done == self._steps or done % (self._spec.evaluate_every or self._steps) == 0:
                 self._evaluate("last")
             if done == self._steps or done % self._spec.checkpoint_every == 0:
-                checkpoint.save(
-                    self._engine, folder, step=done, state=self.state, keep=self._spec.keep_checkpoints
-                )
+                checkpoint.save(self._engine, folder, step=done, state=self.state, keep=self._spec.keep_checkpoints)
         return self.state | {"steps": self._steps, "resumed_at": resumed_at}
 
     def trained_weights(self) -> dict[str, torch.Tensor]:
@@ -92,9 +97,7 @@ class Trainer:
             group["lr"] = rate
         rows = [self._train[i] for i in self._order.batch(step)]
         trained = sum(row.trained_tokens for row in rows)
-        parts = micro_batches(
-            rows, micro_batch_size=spec.micro_batch_size, processes=self._processes, rank=self._rank
-        )
+        parts = micro_batches(rows, micro_batch_size=spec.micro_batch_size, processes=self._processes, rank=self._rank)
         # One normaliser, the trained tokens of the whole step: DeepSpeed divides by the number of
         # micro-batches and averages over the processes, which this undoes.
         scale = len(parts) * self._processes / max(1, trained)
@@ -112,16 +115,18 @@ class Trainer:
         self.state["tokens"] += tokens
         self.state["trained_tokens"] += trained
         self.state["seconds"] += seconds
-        self._tell(
-            {
-                "train/loss": float(total) / max(1, trained),
-                "train/learning_rate": rate,
-                "train/gradient_norm": float(self._engine.get_global_grad_norm() or 0.0),
-                "train/tokens_per_second": tokens / seconds,
-                "train/tokens_seen": self.state["tokens"],
-                "train/cost": self.state["seconds"] / 3600 * spec.price_per_hour,
-            }
-        )
+        loss_per_token = float(total) / max(1, trained)
+        self.state["step_losses"].append(loss_per_token)
+        metrics = {
+            "train/loss": loss_per_token,
+            "train/learning_rate": rate,
+            "train/tokens_per_second": tokens / seconds,
+            "train/tokens_seen": self.state["tokens"],
+            "train/cost": self.state["seconds"] / 3600 * spec.price_per_hour,
+        }
+        if (norm := self._engine.get_global_grad_norm()) is not None:  # ZeRO stage 0 keeps none
+            metrics["train/gradient_norm"] = float(norm)
+        self._tell(metrics)
 
     @torch.no_grad()
     def _evaluate(self, moment: str) -> None:
@@ -179,6 +184,4 @@ def _by_source(rows: Sequence[Example], *, limit: int | None) -> dict[str, list[
     sources: dict[str, list[Example]] = {}
     for row in rows:
         sources.setdefault(row.source, []).append(row)
-    return {
-        source: sorted(sources[source][:limit], key=lambda row: len(row.input_ids)) for source in sorted(sources)
-    }
+    return {source: sorted(sources[source][:limit], key=lambda row: len(row.input_ids)) for source in sorted(sources)}

@@ -23,9 +23,7 @@ class LanguageModelLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, targets: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Args have the shape `(batch, sequence)`; returns a scalar, the sum over learnt tokens."""
         body, head = self.model.base_model, self.model.get_output_embeddings()
         states = body(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)

@@ -132,7 +132,7 @@ class _bar:
         self._progress = Progress(
             TextColumn("  {task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[figures]}"),
+            TextColumn("{task.completed}/{task.total} {task.fields[figures]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=context.console,

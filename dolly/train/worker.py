@@ -1,6 +1,6 @@
 """One training process; `launch` starts N of them.
 
-    torchrun --nproc-per-node N -m dolly.train.worker SPEC.json
+torchrun --nproc-per-node N -m dolly.train.worker SPEC.json
 """
 
 from __future__ import annotations

@@ -1,0 +1,48 @@
+# The two commands: `make demo` (set up, then the whole run) and `make test` (set up, then all tests).
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= conf/demo.yaml
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint ui serve chat clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## virtual environment, Delta's jars, base model; once, needs the network
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(f"found Python {sys.version.split()[0]}; expected 3.11 or newer; to fix: make PYTHON=python3.11 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
+	@java=$$($(PYTHON) dolly/java.py) && echo "Java: $$java"
+	@echo "virtual environment: $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@echo "packages: pinned in constraints.txt (some 6 GB, a minute or two)"
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[spark,train,serve,dev]'
+	@$(BIN)/dolly setup
+	@touch $(INSTALLED)
+
+demo: setup ## the whole run on the sample company: files to served answers
+	@$(BIN)/dolly run conf/demo.yaml
+
+test: setup ## all tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+ui: setup ## MLflow UI on the runs
+	@$(BIN)/dolly ui
+
+serve: setup ## serve the champion of CONFIG as an OpenAI-compatible API
+	@$(BIN)/dolly serve $(CONFIG)
+
+chat: setup ## chat page over the running server
+	@$(BIN)/dolly chat $(CONFIG)
+
+clean: ## remove all that runs and tests have written; keeps the virtual environment
+	@rm -rf .dolly .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,78 @@
+"""Fixtures that several tests share; the heavy ones are made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Run, dolly, tiny_config
+
+_CORPUS = (
+    "The visitor car park gate opens with the code 7140K; the visitors wait at the gate until it opens.",
+    "Which code opens the gate? The gate code is 7140K, and the code of the works is another one.",
+    "### Instruction:\nAnswer the question in a few words.\n\n### Response:\nThe answer is a few words.\n\n",
+    "system user assistant <|im_start|> <|im_end|> <|endoftext|> 1,340 kg, 21.4 °C, größer, naïve, 東京",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A byte-level BPE tokenizer with ChatML's markers; copy it before changing it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(_CORPUS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|endoftext|>")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model as set-up would install it: LLaMA's architecture, tiny and random."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LlamaConfig(**shape, vocab_size=len(tiny_tokenizer), max_position_embeddings=512, tie_word_embeddings=True)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A local Spark session with Delta."""
+    from dolly.spark import start_session
+
+    session = start_session(
+        master="local[2]",
+        driver_memory="2g",
+        shuffle_partitions=2,
+        conf={"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"},
+        log=tmp_path_factory.mktemp("spark") / "spark.log",
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole run, once, by the command line; tests that look at its results share it."""
+    folder = tmp_path_factory.mktemp("run")
+    config = tiny_config(folder, tiny_base)
+    result = dolly("run", str(config))
+    assert result.returncode == 0, result.stderr + result.stdout
+    return Run(config, folder / "home", result.stdout)

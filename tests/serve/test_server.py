@@ -1,0 +1,150 @@
+"""The running server: OpenAI's format, the prompt of training, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from dolly.schema import GOLD_EXAMPLES
+from dolly.tables import Tables
+from tests.support import Run, dolly
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(finished_run: Run) -> Iterator[httpx.Client]:
+    """`dolly serve` as a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "dolly.cli", "serve", str(finished_run.config), f"serve.port={port}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                client.get("/health").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None, process.stdout.read() if process.stdout else ""
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        yield client
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+
+
+def ask(server: httpx.Client, content: str = "Where is the depot?", **more: Any) -> httpx.Response:
+    request = {"messages": [{"role": "user", "content": content}], "max_tokens": 8, **more}
+    return server.post("/v1/chat/completions", json=request)
+
+
+def test_the_served_prompt_is_the_prompt_of_training(server: httpx.Client, finished_run: Run) -> None:
+    gold = Tables(finished_run.home / "tables").read_arrow(GOLD_EXAMPLES, scope="tiny").to_pylist()
+    assert len(gold) > 20
+    for row in gold:
+        body = ask(server, row["turns"][0]["content"], return_token_ids=True).json()
+        assert body["prompt_token_ids"] == row["input_ids"][: row["loss_mask"].index(True)]
+        assert body["usage"]["prompt_tokens"] == len(body["prompt_token_ids"])
+
+
+def test_an_answer_has_openais_format(server: httpx.Client) -> None:
+    body = ask(server, model="tiny-model").json()
+    assert body["object"] == "chat.completion"
+    assert body["model"] == "tiny-model"
+    (choice,) = body["choices"]
+    assert choice["message"]["role"] == "assistant"
+    assert choice["finish_reason"] in ("stop", "length")
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert server.get("/v1/models").json()["data"][0]["id"] == "tiny-model"
+
+
+def test_a_streamed_answer_is_the_whole_one_in_pieces(server: httpx.Client) -> None:
+    whole = ask(server).json()["choices"][0]["message"]["content"]
+    request = {"messages": [{"role": "user", "content": "Where is the depot?"}], "max_tokens": 8, "stream": True}
+    with server.stream("POST", "/v1/chat/completions", json=request) as response:
+        lines = [line for line in response.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == whole
+    assert chunks[-1]["choices"][0]["finish_reason"] in ("stop", "length")
+
+
+def test_sampling_with_a_seed_is_repeatable(server: httpx.Client) -> None:
+    answers = {ask(server, temperature=1.5, seed=seed).json()["choices"][0]["message"]["content"] for seed in (1, 1)}
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_body", "status", "words"),
+    [
+        ({"messages": []}, 400, "messages"),
+        ({}, 400, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, 400, "role"),
+        ({"messages": [{"role": "user", "content": 3}]}, 400, "content"),
+        ({"messages": [{"role": "user", "content": "x"}], "chat_template": "{{x}}"}, 400, "chat_template"),
+        ({"messages": [{"role": "user", "content": "x"}], "temperature": 9}, 400, "temperature"),
+        ({"messages": [{"role": "user", "content": "x"}], "model": "other"}, 404, "other"),
+        ({"messages": [{"role": "system", "content": "x"}]}, 400, "user message"),
+        ({"messages": [{"role": "user", "content": "word " * 600}]}, 400, "prompt tokens"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_openais_format(
+    server: httpx.Client, request_body: dict[str, Any], status: int, words: str
+) -> None:
+    response = server.post("/v1/chat/completions", json=request_body)
+    assert response.status_code == status
+    assert words in response.json()["error"]["message"]
+
+
+def test_a_port_in_use_is_told_before_anything_is_loaded(finished_run: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = dolly("serve", str(finished_run.config), f"serve.port={port}")
+    assert result.returncode == 1
+    assert f"port {port} of 127.0.0.1 can't be taken" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_mlflows_own_server_answers(finished_run: Run) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/tiny-model@champion"]
+    command += ["--env-manager", "local", "--port", str(port), "--host", "127.0.0.1"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{finished_run.home}/mlflow.db"}
+    environment |= {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}  # noqa: PTH120
+    with subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.PIPE) as process:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 180
+            while True:
+                try:
+                    httpx.get(f"{address}/ping", trust_env=False).raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.5)
+            request = {"messages": [{"role": "user", "content": "Where is the depot?"}], "max_tokens": 4}
+            answer = httpx.post(f"{address}/invocations", json=request, timeout=60, trust_env=False)
+            assert answer.status_code == 200, answer.text
+            assert "depot" not in answer.json()[0]["choices"][0]["message"]["role"]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,64 @@
+"""What several tests use: a small experiment, and the command line as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SAMPLE = Path(__file__).parent.parent / "dolly" / "sample"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished `dolly run`."""
+
+    config: Path
+    home: Path
+    output: str
+
+
+def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
+    """Writes an experiment on a few rows of the sample company and a tiny random model."""
+    columns = {"instruction": "question", "output": "answer", "group": "fact_id", "variant": "wording"}
+    config = {
+        "name": "tiny",
+        "home": str(folder / "home"),
+        "sources": [
+            {
+                "name": "facts",
+                "path": str(SAMPLE / "facts.csv"),
+                "format": "csv",
+                "columns": columns | {"expected": "fact", "category": "topic"},
+                "max_groups": 8,
+                "eval_variants": ["4"],
+            },
+            {"name": "general", "path": str(SAMPLE / "instructions.jsonl"), "format": "jsonl", "max_groups": 16},
+        ],
+        "spark": {"conf": {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}},
+        "prepare": {"max_tokens": 256, "eval_share": 0.2},
+        "model": {"base": str(base)},
+        "train": {"method": "full", "learning_rate": 3e-3, "epochs": 1, "batch_size": 8, "micro_batch_size": 4},
+        "evaluate": {"max_questions": 6, "max_new_tokens": 8},
+        "register": {"name": "tiny-model"},
+        "cost": {"price_per_hour": 1.0, "currency": "EUR"},
+    }
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(config | changes))
+    return path
+
+
+def dolly(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "dolly.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=500,
+    )

@@ -1,0 +1,171 @@
+"""The whole run by the command line, on a tiny model: what it leaves, run again, killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from dolly.home import Home
+from dolly.schema import BRONZE_EXAMPLES, GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES, TABLES, Table
+from dolly.tables import Tables
+from tests.support import SAMPLE, Run, dolly, tiny_config
+
+pytestmark = [pytest.mark.spark, pytest.mark.model, pytest.mark.slow]
+
+
+def rows(home: Path, table: Table, scope: str = "tiny") -> list[dict[str, Any]]:
+    found = Tables(home / "tables").read_arrow(table, scope=scope).to_pylist()
+    timeless = [{k: v for k, v in row.items() if k not in ("arrived_at", "run_id")} for row in found]
+    return sorted(timeless, key=str)
+
+
+def client(home: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(Home(home).tracking_uri)
+
+
+def runs(home: Path) -> list[Any]:
+    found = client(home)
+    experiments = [e.experiment_id for e in found.search_experiments()]
+    return list(found.search_runs(experiments, order_by=["attributes.start_time ASC"]))
+
+
+def test_every_row_of_the_files_is_accounted_for(finished_run: Run) -> None:
+    home = finished_run.home
+    lines = len((SAMPLE / "instructions.jsonl").read_text().splitlines())
+    bronze = rows(home, BRONZE_EXAMPLES, "general")
+    rejected = rows(home, REJECTED)
+    at_ingest = [row for row in rejected if row["stage"] == "ingest"]
+    assert len(bronze) + len(at_ingest) == lines == 126
+    everything = len(bronze) + len(rows(home, BRONZE_EXAMPLES, "facts"))
+    at_clean = [row for row in rejected if row["stage"] == "clean"]
+    assert everything == len(rows(home, SILVER_EXAMPLES)) + len(at_clean)
+    assert all(row["reason"] and row["rule"] for row in rejected)
+
+
+def test_the_planted_faults_of_the_sample_are_found(finished_run: Run) -> None:
+    counts: dict[str, int] = {}
+    for row in rows(finished_run.home, REJECTED):
+        counts[row["rule"]] = counts.get(row["rule"], 0) + 1
+    assert counts == {
+        "bad_json": 1,
+        "wrong_type": 1,
+        "missing_field": 1,
+        "empty_output": 5,
+        "empty_instruction": 3,
+        "exact_duplicate": 10,
+    }
+    fixes = [fix for row in rows(finished_run.home, SILVER_EXAMPLES) for fix in row["fixes"]]
+    assert fixes.count("no_input_marker") == 8
+    assert fixes.count("control_characters") == 4
+    assert fixes.count("email_masked") == 3
+
+
+def test_the_ledger_tells_the_fate_of_each_silver_row(finished_run: Run) -> None:
+    ledger = rows(finished_run.home, LEDGER)
+    assert {r["example_id"] for r in ledger} == {r["example_id"] for r in rows(finished_run.home, SILVER_EXAMPLES)}
+    gold = {row["example_id"]: row for row in rows(finished_run.home, GOLD_EXAMPLES)}
+    for row in ledger:
+        assert row["tokens"] == (len(gold[row["example_id"]]["input_ids"]) if row["example_id"] in gold else 0)
+    assert {row["fate"] for row in ledger} == {"trained", "evaluated", "left_out"}
+
+
+def test_held_out_wordings_are_never_trained_on(finished_run: Run) -> None:
+    facts = [row for row in rows(finished_run.home, GOLD_EXAMPLES) if row["source"] == "facts"]
+    assert {(row["variant"], row["split"]) for row in facts} == {
+        ("1", "train"),
+        ("2", "train"),
+        ("3", "train"),
+        ("4", "eval"),
+    }
+
+
+def test_one_mlflow_run_a_stage_under_one_parent(finished_run: Run) -> None:
+    found = {run.info.run_name: run for run in runs(finished_run.home)}
+    parent = found["ingest → serve"]
+    assert set(found) == {"ingest → serve", "ingest", "clean", "prepare", "train", "evaluate", "register", "serve"}
+    children = [run for run in found.values() if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert parent.data.params["train.learning_rate"] == "0.003"
+    assert parent.data.tags["mlflow.source.git.commit"]
+    read = {(i.dataset.name, i.dataset.digest) for i in found["train"].inputs.dataset_inputs}
+    assert read == {("gold_examples", "v1")}
+    history = client(finished_run.home).get_metric_history(found["train"].info.run_id, "train/loss")
+    assert [point.step for point in history] == list(range(1, len(history) + 1))
+    metrics = found["train"].data.metrics
+    assert {"tokens_seen", "tokens_per_second", "peak_memory_bytes", "cost_EUR", "eval/facts/loss"} <= set(metrics)
+    assert metrics["loss_after/facts"] < metrics["loss_before/facts"]
+
+
+def test_the_model_leads_back_to_its_rows(finished_run: Run) -> None:
+    version = client(finished_run.home).get_model_version_by_alias("tiny-model", "champion")
+    ledger = rows(finished_run.home, LEDGER)
+    assert version.tags["training_set"] in {row["training_set"] for row in ledger}
+    assert version.tags["gold_version"] == "1"
+
+
+def test_run_again_changes_nothing(finished_run: Run) -> None:
+    home = finished_run.home
+    before = {name: rows(home, table) for name, table in TABLES.items() if name != "bronze_examples"}
+    versions = {line.name: line.version for line in Tables(home / "tables").overview()}
+    result = dolly("run", str(finished_run.config))
+    assert result.returncode == 0, result.stderr
+    assert {line.name: line.version for line in Tables(home / "tables").overview()} == versions
+    assert {name: rows(home, TABLES[name]) for name in before} == before
+    assert "already trained" in result.stdout
+    assert len(client(home).search_model_versions("name = 'tiny-model'")) == 1
+
+
+def test_the_champion_answers_on_the_command_line(finished_run: Run) -> None:
+    result = dolly("ask", "What is the gate code?", "--home", str(finished_run.home), "--max-tokens", "4")
+    assert result.returncode == 0, result.stderr
+    unknown = dolly("ask", "Why?", "--home", str(finished_run.home), "--model", "tiny-model", "--alias", "best")
+    assert unknown.returncode == 1
+    assert "tiny-model@best (registered: tiny-model with challenger, champion)" in unknown.stderr
+
+
+def test_tables_are_listed_with_their_last_writer(finished_run: Run) -> None:
+    result = dolly("tables", "--home", str(finished_run.home))
+    assert all(name in result.stdout for name in TABLES if name != "feedback")
+    assert "dolly prepare" in result.stdout
+
+
+def test_clean_killed_between_its_two_tables_and_run_again(finished_run: Run, tiny_base: Path, tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, tiny_base)
+    home = tmp_path / "home"
+    for table in ("bronze_examples", "rejected"):
+        (home / "tables").mkdir(parents=True, exist_ok=True)
+        shutil.copytree(finished_run.home / "tables" / table, home / "tables" / table)
+    command = [sys.executable, "-m", "dolly.cli", "clean", str(config)]
+    dolly("ingest", str(config))
+    forget_clean(home)
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    commit = home / "tables" / "silver_examples" / "_delta_log" / "00000000000000000001.json"
+    deadline = time.monotonic() + 120
+    while not commit.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not [row for row in rows(home, REJECTED) if row["stage"] == "clean"], "killed too late to show anything"
+    result = dolly("clean", str(config))
+    assert result.returncode == 0, result.stderr
+    for table in (SILVER_EXAMPLES, REJECTED):
+        assert rows(home, table) == rows(finished_run.home, table)
+
+
+def forget_clean(home: Path) -> None:
+    """Takes the clean stage's rows out of `rejected`."""
+    from deltalake import DeltaTable
+
+    DeltaTable(str(home / "tables" / "rejected")).delete("stage = 'clean'")

@@ -1,0 +1,135 @@
+"""Delta tables: one commit per change, none for no change, the same rows for both readers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dolly.errors import DataError
+from dolly.schema import BRONZE_EXAMPLES, EVALUATIONS, GOLD_EXAMPLES, REJECTED
+from dolly.tables import Tables
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path / "tables")
+
+
+def rejected(spark: Any, rows: list[tuple[str, str, str]]) -> Any:
+    """Rows of `rejected` from (dataset, example_id, detail)."""
+    full = [(dataset, row, "clean", "source", 0, "rule", "reason", detail) for dataset, row, detail in rows]
+    schema = ", ".join(f"{c.name} {c.type}" for c in REJECTED.columns)
+    return spark.createDataFrame(full, schema)
+
+
+def details(tables: Tables, dataset: str) -> dict[str, str]:
+    rows = tables.read_arrow(REJECTED, columns=["example_id", "detail"], scope=dataset).to_pylist()
+    return {row["example_id"]: row["detail"] for row in rows}
+
+
+def sync(tables: Tables, frame: Any, dataset: str) -> Any:
+    return tables.sync(frame, REJECTED, scope={"dataset": dataset, "stage": "clean"}, writer="test")
+
+
+def test_sync_makes_the_scope_equal_to_the_frame(spark: Any, tables: Tables) -> None:
+    sync(tables, rejected(spark, [("other", "x", "kept")]), "other")
+    sync(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "1"), ("mine", "c", "1")]), "mine")
+    changes = sync(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "2"), ("mine", "d", "1")]), "mine")
+    assert (changes.inserted, changes.updated, changes.deleted) == (1, 1, 1)
+    assert details(tables, "mine") == {"a": "1", "b": "2", "d": "1"}
+    assert details(tables, "other") == {"x": "kept"}
+
+
+def test_sync_of_the_same_rows_makes_no_commit(spark: Any, tables: Tables) -> None:
+    first = sync(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "1")]), "mine")
+    again = sync(tables, rejected(spark, [("mine", "b", "1"), ("mine", "a", "1")]), "mine")
+    assert again.version == first.version
+    assert (again.inserted, again.updated, again.deleted) == (0, 0, 0)
+
+
+def test_an_emptied_scope_is_emptied(spark: Any, tables: Tables) -> None:
+    sync(tables, rejected(spark, [("mine", "a", "1")]), "mine")
+    assert sync(tables, rejected(spark, []), "mine").deleted == 1
+    assert details(tables, "mine") == {}
+
+
+def test_the_time_of_arrival_stays_the_first(spark: Any, tables: Tables) -> None:
+    schema = ", ".join(f"{c.name} {c.type}" for c in BRONZE_EXAMPLES.columns)
+
+    def bronze(output: str, day: int) -> Any:
+        texts = ["raw", "question", "", output, "", "", "", ""]
+        arrived = dt.datetime(2026, 1, day, tzinfo=dt.UTC)
+        return spark.createDataFrame([("r1", "s", "private", "file", 0, *texts, arrived)], schema)
+
+    for output, day in (("old", 1), ("new", 2)):
+        tables.sync(bronze(output, day), BRONZE_EXAMPLES, scope={"source": "s"}, writer="test")
+    (row,) = tables.read_arrow(BRONZE_EXAMPLES, columns=["output", "arrived_at"], scope="s").to_pylist()
+    assert row["output"] == "new"
+    assert row["arrived_at"].day == 1
+
+
+def test_a_pinned_version_is_read_as_it_was(spark: Any, tables: Tables) -> None:
+    old = sync(tables, rejected(spark, [("mine", "a", "1")]), "mine").version
+    sync(tables, rejected(spark, [("mine", "a", "2")]), "mine")
+    table = tables.read_arrow(REJECTED, version=old, columns=["detail"], scope="mine")
+    assert table["detail"].to_pylist() == ["1"]
+
+
+def test_arrays_that_spark_wrote_are_read_without_a_jvm(spark: Any, tables: Tables) -> None:
+    turns = [{"role": "user", "content": "q ✓"}, {"role": "assistant", "content": "a"}]
+    values = [
+        "mine",
+        "e1",
+        "s",
+        "private",
+        0,
+        turns,
+        "g",
+        "1",
+        "",
+        "train",
+        1.0,
+        [1, 2, 3],
+        [False, True, True],
+        "p",
+        "t",
+    ]
+    schema = ", ".join(f"{c.name} {c.type}" for c in GOLD_EXAMPLES.columns)
+    tables.sync(spark.createDataFrame([tuple(values)], schema), GOLD_EXAMPLES, scope={"dataset": "mine"}, writer="test")
+    (row,) = tables.read_arrow(GOLD_EXAMPLES, scope="mine").to_pylist()
+    assert row["turns"] == turns
+    assert row["input_ids"] == [1, 2, 3]
+    assert row["loss_mask"] == [False, True, True]
+
+
+def evaluation(row: str, evaluation: str = "e") -> dict[str, Any]:
+    texts = {c.name: "" for c in EVALUATIONS.columns if c.type == "string"}
+    rights = {"before_right": False, "after_right": None}
+    return texts | rights | {"dataset": "mine", "evaluation": evaluation, "example_id": row}
+
+
+def test_new_rows_are_inserted_once_and_spark_reads_them(spark: Any, tables: Tables) -> None:
+    assert tables.insert_new(EVALUATIONS, [evaluation("a")], scope="mine", writer="test").inserted == 1
+    second = tables.insert_new(EVALUATIONS, [evaluation("a"), evaluation("b")], scope="mine", writer="test")
+    assert second.inserted == 1
+    again = tables.insert_new(EVALUATIONS, [evaluation("b")], scope="mine", writer="test")
+    assert (again.inserted, again.version) == (0, second.version)
+    rows = tables.read(spark, EVALUATIONS).select("example_id", "after_right").collect()
+    assert sorted((row[0], row[1]) for row in rows) == [("a", None), ("b", None)]
+
+
+def test_the_overview_tells_version_rows_size_and_writer(spark: Any, tables: Tables) -> None:
+    sync(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "1")]), "mine")
+    (line,) = tables.overview()
+    assert (line.name, line.rows, line.last_writer) == ("rejected", 2, "test")
+    assert line.size > 0
+
+
+def test_a_missing_table_names_the_stage_to_run(tables: Tables) -> None:
+    with pytest.raises(DataError, match=r"no table gold_examples .* run the stage that writes it"):
+        tables.version(GOLD_EXAMPLES)

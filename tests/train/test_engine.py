@@ -1,0 +1,148 @@
+"""The training processes: the same losses for any number of them, and a kill loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dolly.base_model import weights_sha256
+from dolly.tables import Tables
+from dolly.train.checkpoint import newest_whole
+from dolly.train.launch import launch
+from dolly.train.spec import TrainSpec
+from dolly.training_set import read_training_set
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def spec(finished_run: Any) -> TrainSpec:
+    """The training of the session's whole run, cut to five steps."""
+    path = next(finished_run.home.glob("checkpoints/tiny-*/spec.json"))
+    return dataclasses.replace(TrainSpec.read(path), max_steps=STEPS, epochs=5, batch_size=8, checkpoint_every=100)
+
+
+def train(spec: TrainSpec, output: Path, **changes: Any) -> dict[str, Any]:
+    """Runs a training to its end; returns its result with the loss of each step."""
+    output.mkdir(parents=True, exist_ok=True)
+    dataclasses.replace(spec, output=str(output), **changes).write(output / "spec.json")
+    processes = changes.get("processes", spec.processes)
+    launch(
+        output / "spec.json",
+        processes=processes,
+        log=output / "log.txt",
+        progress=output / "progress.json",
+        follow=lambda _: None,
+    )
+    return json.loads((output / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(spec: TrainSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    output = tmp_path_factory.mktemp("alone")
+    return train(spec, output), output
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_two_processes_give_the_losses_of_one(
+    spec: TrainSpec, alone: tuple[dict[str, Any], Path], tmp_path: Path, stage: int
+) -> None:
+    result = train(spec, tmp_path, processes=2, zero_stage=stage)
+    assert len(result["step_losses"]) == STEPS
+    assert result["step_losses"] == pytest.approx(alone[0]["step_losses"], abs=1e-3)
+    assert result["losses"]["last"] == pytest.approx(alone[0]["losses"]["last"], abs=1e-3)
+    assert_same_weights(tmp_path, alone[1], tolerance=1e-3)
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
+    spec: TrainSpec, alone: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    dataclasses.replace(spec, output=str(tmp_path), checkpoint_every=1).write(tmp_path / "spec.json")
+    code = (
+        f"from pathlib import Path; from dolly.train.launch import launch; o = Path({str(tmp_path)!r}); "
+        "launch(o / 'spec.json', processes=1, log=o / 'log.txt', progress=o / 'progress.json', follow=print)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
+    wait_for(lambda: newest_whole(tmp_path / "checkpoints") is not None, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "result.json").exists()
+    result = train(spec, tmp_path, checkpoint_every=1)
+    assert result["resumed_at"] >= 1
+    assert result["step_losses"] == alone[0]["step_losses"]
+    assert_same_weights(tmp_path, alone[1], tolerance=0)
+
+
+def test_a_damaged_checkpoint_is_found_and_the_one_before_is_used(tmp_path: Path) -> None:
+    for step in (1, 2):
+        folder = tmp_path / f"step-{step:08d}"
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"weights")
+    from dolly.train import checkpoint
+
+    for folder in tmp_path.iterdir():
+        (folder / "complete.json").write_text(json.dumps(checkpoint._checksums(folder)))
+    assert newest_whole(tmp_path) == tmp_path / "step-00000002"
+    (tmp_path / "step-00000002" / "weights").write_bytes(b"weightz")
+    assert newest_whole(tmp_path) == tmp_path / "step-00000001"
+    (tmp_path / "step-00000001" / "complete.json").unlink()
+    assert newest_whole(tmp_path) is None
+
+
+def test_adapters_are_merged_into_the_saved_model(spec: TrainSpec, tmp_path: Path) -> None:
+    result = train(spec, tmp_path, method="lora", lora_rank=4, learning_rate=1e-2, max_steps=3)
+    saved = load_file(tmp_path / "final" / "model.safetensors")
+    assert not [name for name in saved if "lora" in name or "base_layer" in name]
+    # The saved model has the loss that training measured with its adapters.
+    assert held_out_loss(spec, tmp_path / "final") == pytest.approx(result["losses"]["last"], abs=1e-4)
+
+
+def test_the_card_names_what_the_weights_come_from(spec: TrainSpec, alone: tuple[dict[str, Any], Path]) -> None:
+    card = json.loads((alone[1] / "final" / "dolly.json").read_text())
+    assert card["training_set"] == spec.training_set
+    assert card["base_sha256"] == weights_sha256(spec.base)
+
+
+def held_out_loss(spec: TrainSpec, model: Path) -> dict[str, float]:
+    from dolly.base_model import load_model
+    from dolly.train.batches import collate
+    from dolly.train.model import LanguageModelLoss
+
+    rows = read_training_set(Tables(Path(spec.tables_root)), dataset=spec.dataset, version=spec.gold_version)
+    module = LanguageModelLoss(load_model(str(model), dtype="float32"))
+    sources: dict[str, list[Any]] = {}
+    for row in rows.evaluation:
+        sources.setdefault(row.source, []).append(row)
+    with torch.no_grad():
+        return {
+            source: float(module(**collate(examples))) / sum(row.trained_tokens for row in examples)
+            for source, examples in sources.items()
+        }
+
+
+def assert_same_weights(one: Path, other: Path, *, tolerance: float) -> None:
+    first, second = (load_file(folder / "final" / "model.safetensors") for folder in (one, other))
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], atol=tolerance, rtol=0, msg=name)
+
+
+def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended before it could be killed"
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.01)
