@@ -14,6 +14,7 @@ REASONS = {
     "bad_json": "the line is not JSON",
     "wrong_type": "a value has another type than text",
     "wrong_field_count": "the row has more or fewer fields than the header",
+    "bad_csv": "the row's quotes can't be read as CSV",
     "not_utf8": "the row has bytes that are not UTF-8",
     "missing_field": "a field of the column mapping is absent",
     "empty_instruction": "there is no question",

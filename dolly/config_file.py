@@ -21,6 +21,16 @@ from dolly.errors import ConfigError, UsageError
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that is given twice is an error: the later one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if doubled := sorted({str(key) for key in keys if keys.count(key) > 1}):
+            raise yaml.YAMLError(f"{', '.join(doubled)}: given twice {node.start_mark}")
+        return super().construct_mapping(node, deep=deep)
+
+
 def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     """Loads and checks one experiment.
 
@@ -35,7 +45,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     """
     text = _read(Path(path))
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise ConfigError(source=str(path), faults=[" ".join(str(error).split())]) from error
     if not isinstance(raw, dict):
@@ -47,7 +57,9 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        faults += [_fault(item) for item in error.errors()]
+        found = error.errors()
+        # A list whose items are at fault also counts as too short; that says nothing new.
+        faults += [_fault(item) for item in found if not (item["type"] == "too_short" and item["input"])]
         raise ConfigError(source=str(path), faults=faults) from error
     if faults:
         raise ConfigError(source=str(path), faults=faults)
@@ -83,10 +95,7 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     try:
         for name in parents:
-            if isinstance(node, list):
-                node = node[int(name)]
-            else:
-                node = node.setdefault(name, {})
+            node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
         if isinstance(node, list):
             node[int(last)] = yaml.safe_load(value)
         else:
@@ -130,7 +139,7 @@ def _fault(item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key}: {message}" + ("" if isinstance(item["input"], dict) else f", found {item['input']!r}")
+    return f"{key}: {message}" + ("" if item["type"] == "value_error" else f", found {item['input']!r}")
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

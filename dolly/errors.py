@@ -27,7 +27,8 @@ class DollyError(Exception):
 
     def __init__(self, *, found: str, expected: str, fix: str) -> None:
         self.found, self.expected, self.fix = found, expected, fix
-        super().__init__(f"found {found}; expected {expected}; to fix: {fix}")
+        text = f"found {found}; expected {expected}; to fix: {fix}"
+        super().__init__(" ".join(line.strip() for line in text.splitlines()))
 
 
 class DataError(DollyError):

@@ -52,7 +52,7 @@ def _candidates() -> list[Path]:
     if binary := shutil.which("java"):
         places.append(Path(binary).resolve().parent.parent)
     for pattern in _USUAL_PLACES:
-        places += [Path(place) for place in sorted(glob.glob(pattern), reverse=True)]
+        places += [Path(place) for place in sorted(glob.glob(pattern), reverse=True)]  # noqa: PTH207 (absolute patterns)
     return places
 
 

@@ -77,6 +77,8 @@ class Prompt:
         Raises:
             DataError: an unknown role, or a message without text.
         """
+        if not messages:
+            raise DataError(found="a conversation without messages", expected="at least one", fix="send one")
         checked = [_checked(message) for message in messages]
         if self.system and checked[0]["role"] != "system":
             checked = [{"role": "system", "content": self.system}, *checked]
@@ -119,7 +121,7 @@ class Prompt:
 
     def chat_template(self, *, bos: bool = False) -> str:
         """The same rendering as a Jinja template, for servers that know nothing of this module."""
-        system = json.dumps(self.system) if self.system else None
+        system = json.dumps(self.system, ensure_ascii=False) if self.system else None
         head = "{{ bos_token }}" if bos else ""
         if self.format == "chatml":
             if system:

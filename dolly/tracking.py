@@ -40,7 +40,9 @@ class StageRun:
 
         pinned = self._tables.version(table) if version is None else version
         source = DeltaDatasetSource(path=str(self._tables.path(table)), delta_table_version=pinned)
-        mlflow.log_input(MetaDataset(source, name=table.name, digest=f"v{pinned}"), context=role)
+        # MLflow builds this class itself, though it leaves `profile` abstract.
+        dataset = MetaDataset(source, name=table.name, digest=f"v{pinned}")  # type: ignore[abstract]
+        mlflow.log_input(dataset, context=role)
         return pinned
 
     def params(self, values: Mapping[str, Any]) -> None:

@@ -129,7 +129,7 @@ def test_a_question_has_the_first_ids_of_its_training_example(
         trained = prompt.encode(tokenizer, messages)
         count = len(asked.input_ids)
         assert trained.input_ids[:count] == asked.input_ids
-        assert trained.loss_mask[count] or not messages[-1]["content"]
+        assert trained.loss_mask[count]
         turns_before = sum(message["role"] == "assistant" for message in messages[:-1])
         assert any(asked.loss_mask) == bool(turns_before)
 

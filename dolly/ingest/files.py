@@ -76,6 +76,7 @@ def _check_whole_file(frame: DataFrame, *, source: str, path: str, file_format: 
         "not_utf8_file": "UTF-8 text",
         "not_an_array": "one JSON array of objects",
         "truncated_file": f"a whole {file_format} file",
+        "doubled_column": "columns of different names",
         "missing_field": f"the columns {', '.join(required)}",
     }[fatal]
     fix = {
@@ -83,6 +84,7 @@ def _check_whole_file(frame: DataFrame, *, source: str, path: str, file_format: 
         "not_utf8_file": "convert it, e.g. iconv -t UTF-8",
         "not_an_array": "set format: jsonl for one object a line",
         "truncated_file": "copy or export the file again",
+        "doubled_column": "rename one of them in the header",
         "missing_field": f"map the columns in sources.{source}.columns",
     }[fatal]
     raise DataError(found=f"{path}: {row['detail'] if row else fatal}", expected=expected, fix=fix)

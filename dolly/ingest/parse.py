@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 # Faults of a whole file; `position` is -1. All other rules concern one row.
-FILE_RULES = ("empty_file", "not_utf8_file", "not_an_array", "truncated_file", "missing_column")
+FILE_RULES = ("empty_file", "not_utf8_file", "not_an_array", "truncated_file", "doubled_column")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -80,10 +80,11 @@ def _array(content: bytes) -> Iterator[Record]:
     while text[at : at + 1] != "]":
         try:
             value, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
+            record = _checked(position, value, text[at:end])
+        except (ValueError, RecursionError) as error:
             yield Record(-1, None, "", "truncated_file", f"record {position} can't be read: {error}")
             return
-        yield _checked(position, value, text[at:end])
+        yield record
         position += 1
         at = _skip(text, end)
         if text[at : at + 1] == ",":
@@ -92,7 +93,9 @@ def _array(content: bytes) -> Iterator[Record]:
             found = repr(text[at : at + 20]) if text[at:] else "the end of the file"
             yield Record(-1, None, "", "truncated_file", f"{found} after record {position - 1}")
             return
-    if position == 0:
+    if rest := text[_skip(text, at + 1) :]:
+        yield Record(-1, None, "", "truncated_file", f"{rest[:20]!r} after the array")
+    elif position == 0:
         yield Record(-1, None, "", "empty_file", "the array holds no record")
 
 
@@ -104,7 +107,7 @@ def _lines(content: bytes) -> Iterator[Record]:
         text = line.decode("utf-8", "surrogateescape")
         try:
             yield _checked(position, json.loads(text), text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield Record(position, None, _printable(text), "bad_json", str(error))
         position += 1
 
@@ -112,23 +115,37 @@ def _lines(content: bytes) -> Iterator[Record]:
 def _rows(content: bytes) -> Iterator[Record]:
     text = content.decode("utf-8", "surrogateescape")
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [_printable(name.strip()) for name in next(reader)]
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
     position = 0
-    try:
-        for row in reader:
-            if not row:
-                continue
-            line = json.dumps(row, ensure_ascii=False)
-            if len(row) != len(header):
-                detail = f"{len(row)} fields, the header has {len(header)}"
-                yield Record(position, None, _printable(line), "wrong_field_count", detail)
-            else:
-                yield _checked(position, dict(zip(header, row, strict=True)), line)
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            if header is None or "unexpected end" in str(error):
+                where = f"record {position}" if header else "the header"
+                yield Record(-1, None, "", "truncated_file", f"{where} can't be read: {error}")
+                return
+            yield Record(position, None, "", "bad_csv", str(error))
             position += 1
-    except csv.Error as error:
-        yield Record(-1, None, "", "truncated_file", f"record {position} can't be read: {error}")
-        return
+            continue
+        if row is None:
+            break
+        if not row:
+            continue
+        if header is None:
+            header = [_printable(name.strip()) for name in row]
+            if doubled := sorted({name for name in header if header.count(name) > 1}):
+                yield Record(-1, None, "", "doubled_column", f"columns that occur twice: {', '.join(doubled)}")
+                return
+            continue
+        line = json.dumps(row, ensure_ascii=False)
+        if len(row) != len(header):
+            detail = f"{len(row)} fields, the header has {len(header)}"
+            yield Record(position, None, _printable(line), "wrong_field_count", detail)
+        else:
+            yield _checked(position, dict(zip(header, row, strict=True)), line)
+        position += 1
     if position == 0:
         yield Record(-1, None, "", "empty_file", "a header and no record")
 

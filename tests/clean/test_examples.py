@@ -32,8 +32,10 @@ def clean(spark: Any, *texts: tuple[str, str, str], partitions: int = 1, mask_em
 
 @pytest.mark.parametrize(
     "marker",
-    ["No input", "noinput", "<noinput>", "`<noinput>`", "No input required.", "N/A", '"<no input>"', "{\\noinput}"]
-    + ["\\<noinput\\>", "None", "<noinput", " n/a "],
+    [
+        *("No input", "noinput", "<noinput>", "`<noinput>`", "No input required.", "N/A", '"<no input>"'),
+        *("{\\noinput}", "\\<noinput\\>", "None", "<noinput", " n/a "),
+    ],
 )
 def test_no_input_markers_are_emptied(spark: Any, marker: str) -> None:
     (row,) = clean(spark, ("q", marker, "a"))
