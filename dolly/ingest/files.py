@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,8 @@ def read_records(
             fix=f"correct the path of sources.{source} or put the file there",
         )
     parse = _parser(source=source, file_format=file_format, columns=columns, required=required)
-    location = path if "://" in path else Path(path).resolve().as_uri()
+    # A path as it is, not percent-encoded; Spark would read []{}*? in it as a pattern.
+    location = path if "://" in path else "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(Path(path).resolve()))
     frame = spark.read.format("binaryFile").load(location).select("content").mapInArrow(parse, _SCHEMA)
     frame = frame.persist()
     _check_whole_file(frame, source=source, path=path, file_format=file_format, required=required)
@@ -66,7 +68,9 @@ def read_records(
 def _check_whole_file(frame: DataFrame, *, source: str, path: str, file_format: str, required: list[str]) -> None:
     counts = {row["rule"]: row["count"] for row in frame.groupBy("rule").count().collect()}
     fatal = next((rule for rule in FILE_RULES if rule in counts), None)
-    if fatal is None and set(counts) == {"missing_field"}:
+    if not counts:  # Spark gives a file of no bytes no row at all
+        fatal = "empty_file"
+    elif fatal is None and set(counts) == {"missing_field"}:
         fatal = "missing_field"
     if fatal is None:
         return
@@ -87,7 +91,7 @@ def _check_whole_file(frame: DataFrame, *, source: str, path: str, file_format: 
         "doubled_column": "rename one of them in the header",
         "missing_field": f"map the columns in sources.{source}.columns",
     }[fatal]
-    raise DataError(found=f"{path}: {row['detail'] if row else fatal}", expected=expected, fix=fix)
+    raise DataError(found=f"{path}: {row['detail'] if row else 'the file holds no record'}", expected=expected, fix=fix)
 
 
 def _parser(

@@ -31,7 +31,7 @@ def lines(*records: Any) -> str:
 
 def test_rows_come_out_good_or_with_a_reason(spark: Any, tmp_path: Path) -> None:
     content = lines({"q": "1", "a": "x"}, {"q": "2"}, {"q": "3", "a": 4}).encode() + b'{"q": "\xff", "a": ""}\n{"q"'
-    rows = read(spark, tmp_path / "my file é.jsonl", content)
+    rows = read(spark, tmp_path / "my [file] é%20*.jsonl", content)
     assert [row["rule"] for row in rows] == [None, "missing_field", "wrong_type", "not_utf8", "bad_json"]
     assert rows[0]["output"] == "x"
     assert "4" in rows[2]["raw"]
