@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 
 class Section(BaseModel):
@@ -133,7 +133,9 @@ class Evaluate(Section):
     max_new_tokens: int = Field(48, ge=1)
     batch_size: int = Field(16, ge=1)
     min_fact_accuracy: float | None = Field(None, ge=0, le=1, description="gate; null: not asked")
-    max_loss_ratio: float = Field(1.0, gt=0, description="gate: held-out loss after / before, each source")
+    max_loss_ratio: PositiveFloat | dict[str, PositiveFloat] = Field(
+        1.0, description="gate: held-out loss after / before must be below this; also by source, 1 for others"
+    )
 
 
 class Register(Section):
@@ -176,8 +178,11 @@ class Config(Section):
     cost: Cost = Cost()
 
     @model_validator(mode="after")
-    def _source_names_differ(self) -> Self:
+    def _source_names_agree(self) -> Self:
         names = [source.name for source in self.sources]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"sources share the name {', '.join(doubled)}")
+        ratios = self.evaluate.max_loss_ratio
+        if isinstance(ratios, dict) and (unknown := sorted(set(ratios) - set(names))):
+            raise ValueError(f"evaluate.max_loss_ratio names {', '.join(unknown)}, but sources are {', '.join(names)}")
         return self

@@ -11,7 +11,7 @@ def gate(
     min_fact_accuracy: float | None,
     losses_before: Mapping[str, float],
     losses_after: Mapping[str, float],
-    max_loss_ratio: float,
+    max_loss_ratio: float | Mapping[str, float],
 ) -> list[str]:
     """The reasons against a model; none means that it passes.
 
@@ -20,7 +20,7 @@ def gate(
         min_fact_accuracy: least share; None to not ask.
         losses_before: source → held-out loss of the base model.
         losses_after: source → held-out loss of the trained model.
-        max_loss_ratio: after / before must be below this, for each source.
+        max_loss_ratio: after / before must be below this: one figure, or one for a source (1 for others).
     """
     reasons = []
     if min_fact_accuracy is not None:
@@ -32,6 +32,7 @@ def gate(
         reasons.append("nothing was measured: there are no held-out rows")
     for source, before in losses_before.items():
         after = losses_after[source]
-        if not after < before * max_loss_ratio:
-            reasons.append(f"held-out loss of {source} is {after:.3f}, not below {max_loss_ratio:g} × {before:.3f}")
+        ratio = max_loss_ratio.get(source, 1.0) if isinstance(max_loss_ratio, Mapping) else max_loss_ratio
+        if not after < before * ratio:
+            reasons.append(f"held-out loss of {source} is {after:.3f}, not below {ratio:g} × {before:.3f}")
     return reasons

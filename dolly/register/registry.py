@@ -66,8 +66,6 @@ def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel,
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    from dolly.inference import ChatModel
-
     client = mlflow.MlflowClient()
     try:
         version = client.get_model_version_by_alias(uri_name, alias).version
@@ -82,6 +80,8 @@ def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel,
             expected="a model that passed the gate",
             fix="run dolly run CONFIG, or name another model or alias",
         ) from error
+    from dolly.inference import ChatModel  # imports torch, so only once there is something to load
+
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{uri_name}/{version}"))
     model = ChatModel.from_trained(folder / "model", tokenizer=folder / "components" / "tokenizer")
     return model, str(version)

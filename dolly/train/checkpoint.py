@@ -14,6 +14,7 @@ from typing import Any
 import torch.distributed as dist
 
 _MARKER = "complete.json"
+_STATE = "dolly"  # what DeepSpeed hands back also holds keys of its own
 
 
 def save(engine: Any, folder: Path, *, step: int, state: dict[str, Any], keep: int) -> None:
@@ -22,7 +23,9 @@ def save(engine: Any, folder: Path, *, step: int, state: dict[str, Any], keep: i
     if dist.get_rank() == 0:
         shutil.rmtree(folder / tag, ignore_errors=True)  # what a kill left half written
     dist.barrier()
-    engine.save_checkpoint(str(folder), tag=tag, client_state=state, save_latest=False, exclude_frozen_parameters=True)
+    engine.save_checkpoint(
+        str(folder), tag=tag, client_state={_STATE: state}, save_latest=False, exclude_frozen_parameters=True
+    )
     dist.barrier()
     if dist.get_rank() == 0:
         marker = folder / tag / _MARKER
@@ -43,7 +46,7 @@ def load_newest(engine: Any, folder: Path) -> dict[str, Any] | None:
     _, state = engine.load_checkpoint(
         str(folder), tag=found[0].name, load_module_strict=False, load_lr_scheduler_states=False
     )
-    return dict(state)
+    return dict(state[_STATE])
 
 
 def newest_whole(folder: Path) -> Path | None:

@@ -24,6 +24,7 @@ PASSING: dict[str, Any] = {
         {"min_fact_accuracy": None, "fact_accuracy": None},
         {"losses_before": {}, "losses_after": {}},
         {"losses_after": {"facts": 0.5, "public": 2.1}, "max_loss_ratio": 1.1},
+        {"losses_after": {"facts": 0.5, "public": 2.1}, "max_loss_ratio": {"public": 1.1}},
     ],
 )
 def test_a_model_that_shows_enough_passes(change: dict[str, Any]) -> None:
@@ -39,6 +40,7 @@ def test_a_model_that_shows_enough_passes(change: dict[str, Any]) -> None:
         ({"losses_after": {"facts": 0.5, "public": 2.0}}, ["public"]),
         ({"losses_after": {"facts": float("nan"), "public": 1.0}}, ["facts", "nan"]),
         ({"losses_after": {"facts": 2.9, "public": 0.1}, "max_loss_ratio": 0.9}, ["facts", "0.9"]),
+        ({"losses_after": {"facts": 3.1, "public": 2.1}, "max_loss_ratio": {"public": 1.1}}, ["facts", "1 × 3.000"]),
         ({"min_fact_accuracy": None, "losses_before": {}, "losses_after": {}}, ["nothing was measured"]),
     ],
 )
