@@ -81,24 +81,22 @@ def load_model(location: str, *, dtype: str) -> Any:
     return _without_quantisation(model)
 
 
-def load_for_prompt(location: str, *, dtype: str, prompt: Prompt) -> tuple[Any, Any, list[int]]:
+def load_for_prompt(location: str, *, dtype: str, prompt: Prompt) -> tuple[Any, Any]:
     """Loads a base model and its tokenizer with the prompt's markers in both.
 
-    Markers that the tokenizer lacks get embeddings of their own, set to the mean of the others'.
-
-    Returns:
-        Model, tokenizer and the ids of the added markers.
+    A marker that the tokenizer lacks gets an embedding of its own, which begins as the mean of its
+    words' embeddings: so it already means something where adapters are trained and it is not.
     """
     model, tokenizer = load_model(location, dtype=dtype), load_tokenizer(location)
     added = prompt.prepare_tokenizer(tokenizer)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     if added:
-        _set_to_mean(model, added)
+        _embed_by_words(model, tokenizer, added)
     model.config.eos_token_id = tokenizer.eos_token_id
     if model.generation_config is not None:
         model.generation_config.eos_token_id = tokenizer.eos_token_id
-    return model, tokenizer, added
+    return model, tokenizer
 
 
 def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None) -> None:
@@ -137,13 +135,16 @@ def weights_sha256(location: str) -> str:
     return whole.hexdigest()
 
 
-def _set_to_mean(model: Any, tokens: list[int]) -> None:
+def _embed_by_words(model: Any, tokenizer: Any, tokens: list[int]) -> None:
+    """Sets each new token's embedding to the mean of those of the words it is written with."""
     import torch
 
     with torch.no_grad():
         for embeddings in {model.get_input_embeddings(), model.get_output_embeddings()}:
-            weight = embeddings.weight
-            weight[tokens] = weight.float().mean(dim=0).to(weight.dtype)
+            for token in tokens:
+                text = tokenizer.convert_ids_to_tokens(token)
+                words = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+                embeddings.weight[token] = embeddings.weight[words].float().mean(dim=0).to(embeddings.weight.dtype)
 
 
 def _is_identity(file: Path) -> bool:

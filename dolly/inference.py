@@ -25,7 +25,7 @@ class ChatModel:
     @classmethod
     def from_base(cls, location: str, *, prompt: Prompt, dtype: str) -> ChatModel:
         """A base model, asked with `prompt`."""
-        model, tokenizer, _ = load_for_prompt(location, dtype=dtype, prompt=prompt)
+        model, tokenizer = load_for_prompt(location, dtype=dtype, prompt=prompt)
         return cls(model, tokenizer, prompt)
 
     @classmethod

@@ -108,7 +108,7 @@ class Prompt:
         """Adds the markers that the tokenizer lacks and sets its chat template.
 
         Returns:
-            Ids of the added tokens: their embeddings are new and have to be trained.
+            Ids of the added tokens; the model needs embeddings for them.
         """
         vocabulary = tokenizer.get_vocab()
         missing = [marker for marker in self.markers if marker not in vocabulary]

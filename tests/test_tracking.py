@@ -44,9 +44,9 @@ def test_a_stage_that_fails_is_recorded_as_failed_with_its_cost(home: Home) -> N
     def fail() -> None:
         with tracking.parent(name="run", config="a: 1", params={"a": 1}), tracking.stage("train") as stage:
             MetricWriter(tracking.uri, stage.run_id).write(1, {"train/loss": 2.0})
-            raise ValueError
+            raise RuntimeError("the stage failed")
 
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(RuntimeError, match="the stage failed"):
         fail()
     client = mlflow.MlflowClient(home.tracking_uri)
     experiments = [e.experiment_id for e in client.search_experiments()]

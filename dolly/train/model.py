@@ -43,16 +43,16 @@ def build(
     lora_dropout: float,
     gradient_checkpointing: bool = False,
 ) -> tuple[Any, Any]:
-    """Loads a base model ready for training; with LoRA, embeddings of new markers are trained too.
+    """Loads a base model ready for training.
 
     Returns:
         The model (its trainable parameters require a gradient) and its tokenizer.
     """
-    model, tokenizer, added = load_for_prompt(base, dtype=dtype, prompt=prompt)
+    model, tokenizer = load_for_prompt(base, dtype=dtype, prompt=prompt)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if method == "lora":
-        _add_adapters(model, rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout, tokens=added)
+        _add_adapters(model, rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout)
     return model, tokenizer
 
 
@@ -66,7 +66,7 @@ def merge_adapters(model: Any) -> None:
             model.set_submodule(name, layer.get_base_layer())
 
 
-def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float, tokens: list[int]) -> None:
+def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     config = LoraConfig(
@@ -75,6 +75,5 @@ def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float, tokens: 
         lora_dropout=dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
-        trainable_token_indices=tokens or None,
     )
     inject_adapter_in_model(config, model)
