@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dolly.tracking import Tracker
 
 STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
+_WITH_PROGRESS = ("train", "evaluate")  # these show a bar of their own
 _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
 
 
@@ -52,7 +54,7 @@ class Context:
         return self._spark
 
     def stop_spark(self) -> None:
-        """Gives the JVM's memory back before training."""
+        """Ends the session, and with it what it holds in memory, before training."""
         if self._spark is not None:
             self._spark.stop()
             self._spark = None
@@ -90,7 +92,8 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
                     context.stop_spark()
                 started = time.monotonic()
                 context.console.print(f"[bold]{name}[/bold]")
-                importlib.import_module(f"dolly.{name}.stage").run(context)
+                with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
+                    importlib.import_module(f"dolly.{name}.stage").run(context)
                 context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
     finally:
         context.stop_spark()
