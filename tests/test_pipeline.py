@@ -122,9 +122,9 @@ def test_run_again_changes_nothing(finished_run: Run) -> None:
     assert len(client(home).search_model_versions("name = 'tiny-model'")) == 1
 
 
-def test_the_champion_answers_on_the_command_line(finished_run: Run) -> None:
-    result = dolly("ask", "What is the gate code?", "--home", str(finished_run.home), "--max-tokens", "4")
-    assert result.returncode == 0, result.stderr
+def test_the_champion_answers_on_the_command_line(finished_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "What is the gate code?", "--home", str(finished_run.home), "--max-tokens", "4"]) == 0
+    assert "dolly:" not in capsys.readouterr().err
 
 
 def test_an_unknown_alias_names_those_there_are(finished_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,10 +133,11 @@ def test_an_unknown_alias_names_those_there_are(finished_run: Run, capsys: pytes
     assert "tiny-model@best (registered: tiny-model with challenger, champion)" in capsys.readouterr().err
 
 
-def test_tables_are_listed_with_their_last_writer(finished_run: Run) -> None:
-    result = dolly("tables", "--home", str(finished_run.home))
-    assert all(name in result.stdout for name in TABLES if name != "feedback")
-    assert "dolly prepare" in result.stdout
+def test_tables_are_listed_with_their_last_writer(finished_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "--home", str(finished_run.home)]) == 0
+    output = capsys.readouterr().out
+    assert all(name in output for name in TABLES)
+    assert "dolly prepare" in output
 
 
 def test_clean_killed_between_its_two_tables_and_run_again(finished_run: Run, tiny_base: Path, tmp_path: Path) -> None:
@@ -146,7 +147,6 @@ def test_clean_killed_between_its_two_tables_and_run_again(finished_run: Run, ti
         (home / "tables").mkdir(parents=True, exist_ok=True)
         shutil.copytree(finished_run.home / "tables" / table, home / "tables" / table)
     command = [sys.executable, "-m", "dolly.cli", "clean", str(config)]
-    dolly("ingest", str(config))
     forget_clean(home)
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     commit = home / "tables" / "silver_examples" / "_delta_log" / "00000000000000000001.json"
