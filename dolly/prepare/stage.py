@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal
 from dolly.base_model import locate
+from dolly.config import Source
 from dolly.prepare.split import with_selection, with_split
 from dolly.prepare.tokens import identity, with_tokens
 from dolly.prompts import Prompt
 from dolly.schema import GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES
-from dolly.training_set import read_training_set
+from dolly.training_set import TrainingSet, read_training_set
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,42 +25,19 @@ def run(context: Context) -> None:
     from pyspark.sql import functions as F
 
     config, tables = context.config, context.tables
+    scope = {"dataset": config.name}
     prompt = Prompt(config.model.prompt_format, config.model.system)
-    tokenizer = locate(config.model.base, allow_network=config.allow_network)
     with context.tracker.stage("prepare") as stage:
         stage.input(SILVER_EXAMPLES, role="prepare")
         silver = tables.read(context.spark, SILVER_EXAMPLES).where(F.col("dataset") == config.name)
-        max_groups = {s.name: s.max_groups for s in config.sources if s.max_groups is not None}
-        variants = {s.name: s.eval_variants for s in config.sources if s.eval_variants}
-        chosen = (
-            silver.transform(with_selection, max_groups=max_groups)
-            .transform(with_split, eval_share=config.prepare.eval_share, eval_variants=variants)
-            .persist()
-        )
-        tokenised = (
-            chosen.where("selected")
-            .transform(
-                with_tokens,
-                tokenizer=tokenizer,
-                prompt=prompt,
-                max_tokens=config.prepare.max_tokens,
-                over_length=config.prepare.over_length,
-            )
-            .persist()
-        )
-        gold = (
-            tokenised.where("rule IS NULL")
-            .withColumn("weight", F.lit(1.0))
-            .withColumn("prompt_sha256", F.lit(prompt.sha256))
-            .withColumn("tokenizer_sha256", F.lit(identity(tokenizer, prompt)))
-        )
+        chosen = _chosen(silver, config.sources, eval_share=config.prepare.eval_share).persist()
+        tokenised = _tokenised(context, chosen.where("selected"), prompt).persist()
+        gold, left_out = tokenised.where("rule IS NULL"), chosen.where("NOT selected")
         bad = rejected_rows(
             tokenised.where("rule IS NOT NULL"), dataset=config.name, stage="prepare", example_id="example_id"
         )
-        left_out = chosen.where("NOT selected")
         counts = {"in": silver.count(), "gold": gold.count(), "rejected": bad.count(), "left_out": left_out.count()}
         require_equal("prepare", counts["in"], counts["gold"] + counts["rejected"] + counts["left_out"])
-        scope = {"dataset": config.name}
         changes = tables.sync(gold, GOLD_EXAMPLES, scope=scope, writer="dolly prepare")
         tables.sync(bad, REJECTED, scope=scope | {"stage": "prepare"}, writer="dolly prepare")
         training_set = read_training_set(tables, dataset=config.name)
@@ -68,11 +47,7 @@ def run(context: Context) -> None:
             scope=scope | {"training_set": training_set.sha256},
             writer="dolly prepare",
         )
-        sides = {"train": training_set.train, "eval": training_set.evaluation}
-        for side, rows in sides.items():
-            counts[f"{side}/rows"] = len(rows)
-            counts[f"{side}/tokens"] = sum(len(row.input_ids) for row in rows)
-            counts[f"{side}/trained_tokens"] = sum(row.trained_tokens for row in rows)
+        counts |= _sizes(training_set)
         stage.metrics(counts)
         stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})
         context.say(
@@ -85,6 +60,46 @@ def run(context: Context) -> None:
         )
         chosen.unpersist()
         tokenised.unpersist()
+
+
+def _chosen(silver: DataFrame, sources: Sequence[Source], *, eval_share: float) -> DataFrame:
+    """Silver rows with `selected` and `split`, as the config's sources ask."""
+    max_groups = {source.name: source.max_groups for source in sources if source.max_groups is not None}
+    variants = {source.name: source.eval_variants for source in sources if source.eval_variants}
+    selected = with_selection(silver, max_groups=max_groups)
+    return with_split(selected, eval_share=eval_share, eval_variants=variants)
+
+
+def _tokenised(context: Context, frame: DataFrame, prompt: Prompt) -> DataFrame:
+    """Gold rows, and those that have too many tokens with the rule that says so."""
+    from pyspark.sql import functions as F
+
+    config = context.config
+    tokenizer = locate(config.model.base, allow_network=config.allow_network)
+    encoded = with_tokens(
+        frame,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        max_tokens=config.prepare.max_tokens,
+        over_length=config.prepare.over_length,
+    )
+    return encoded.withColumns(
+        {
+            "weight": F.lit(1.0),
+            "prompt_sha256": F.lit(prompt.sha256),
+            "tokenizer_sha256": F.lit(identity(tokenizer, prompt)),
+        }
+    )
+
+
+def _sizes(training_set: TrainingSet) -> dict[str, int]:
+    """Rows, tokens and trained tokens of both sides."""
+    sizes = {}
+    for side, rows in (("train", training_set.train), ("eval", training_set.evaluation)):
+        sizes[f"{side}/rows"] = len(rows)
+        sizes[f"{side}/tokens"] = sum(len(row.input_ids) for row in rows)
+        sizes[f"{side}/trained_tokens"] = sum(row.trained_tokens for row in rows)
+    return sizes
 
 
 def _ledger(gold: DataFrame, left_out: DataFrame, *, training_set: str) -> DataFrame:
