@@ -220,9 +220,10 @@ def _fail(message: str, code: int) -> int:
 
 
 def _say_where_to_look(config: Config, path: str) -> None:
-    home = "" if config.home == ".dolly" else f" --home {config.home}"
+    elsewhere = config.home != ".dolly"
+    home, override = (f" --home {config.home}", f" home={config.home}") if elsewhere else ("", "")
     console.print(
-        f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {path}, "
+        f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {path}{override}, "
         f'dolly ask{home} --model {config.register_.name} "…"',
         markup=False,
     )
