@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal
 from dolly.base_model import locate
-from dolly.config import Source
+from dolly.config import Prepare, Source
 from dolly.prepare.split import with_selection, with_split
 from dolly.prepare.tokens import identity, with_tokens
 from dolly.prompts import Prompt
@@ -27,11 +27,12 @@ def run(context: Context) -> None:
     config, tables = context.config, context.tables
     scope = {"dataset": config.name}
     prompt = Prompt(config.model.prompt_format, config.model.system)
+    tokenizer = locate(config.model.base, allow_network=config.allow_network)
     with context.tracker.stage("prepare") as stage:
         stage.input(SILVER_EXAMPLES, role="prepare")
         silver = tables.read(context.spark, SILVER_EXAMPLES).where(F.col("dataset") == config.name)
         chosen = _chosen(silver, config.sources, eval_share=config.prepare.eval_share).persist()
-        tokenised = _tokenised(context, chosen.where("selected"), prompt).persist()
+        tokenised = _tokenised(chosen.where("selected"), config.prepare, tokenizer=tokenizer, prompt=prompt).persist()
         gold, left_out = tokenised.where("rule IS NULL"), chosen.where("NOT selected")
         bad = rejected_rows(
             tokenised.where("rule IS NOT NULL"), dataset=config.name, stage="prepare", example_id="example_id"
@@ -70,18 +71,16 @@ def _chosen(silver: DataFrame, sources: Sequence[Source], *, eval_share: float) 
     return with_split(selected, eval_share=eval_share, eval_variants=variants)
 
 
-def _tokenised(context: Context, frame: DataFrame, prompt: Prompt) -> DataFrame:
+def _tokenised(frame: DataFrame, settings: Prepare, *, tokenizer: str, prompt: Prompt) -> DataFrame:
     """Gold rows, and those that have too many tokens with the rule that says so."""
     from pyspark.sql import functions as F
 
-    config = context.config
-    tokenizer = locate(config.model.base, allow_network=config.allow_network)
     encoded = with_tokens(
         frame,
         tokenizer=tokenizer,
         prompt=prompt,
-        max_tokens=config.prepare.max_tokens,
-        over_length=config.prepare.over_length,
+        max_tokens=settings.max_tokens,
+        over_length=settings.over_length,
     )
     return encoded.withColumns(
         {
