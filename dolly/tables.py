@@ -108,8 +108,7 @@ class Tables:
         differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
         with self._locked(table):
             self._create_with_spark(spark, table)
-            old = spark.read.format("delta").load(str(self.path(table)))
-            inside = old.where(fence.replace("t.", ""))
+            inside = self.read(spark, table).alias("t").where(fence)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
             spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)

@@ -66,11 +66,6 @@ class StageRun:
 
         mlflow.log_table(dict(columns), f"{name}.json")
 
-    def text(self, name: str, content: str) -> None:
-        import mlflow
-
-        mlflow.log_text(content, name)
-
 
 class Tracker:
     """Starts the runs of one experiment."""

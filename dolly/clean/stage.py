@@ -27,11 +27,10 @@ def run(context: Context) -> None:
     config = context.config
     with context.tracker.stage("clean") as stage:
         stage.input(BRONZE_EXAMPLES, role="clean")
-        bronze = context.tables.read(context.spark, BRONZE_EXAMPLES)
         names = [source.name for source in config.sources]
+        bronze = context.tables.read(context.spark, BRONZE_EXAMPLES).where(F.col("source").isin(names))
         cleaned = (
-            bronze.where(F.col("source").isin(names))
-            .transform(with_fixes, fixes(mask_emails=config.clean.mask_emails))
+            bronze.transform(with_fixes, fixes(mask_emails=config.clean.mask_emails))
             .transform(with_rejections, rejections(max_characters=config.clean.max_characters))
             .transform(with_duplicates_rejected)
             .persist()
@@ -40,7 +39,7 @@ def run(context: Context) -> None:
         bad = rejected_rows(
             cleaned.where("rule IS NOT NULL"), dataset=config.name, stage="clean", example_id="record_id"
         )
-        rows_in, rows_silver, rows_bad = bronze.where(F.col("source").isin(names)).count(), silver.count(), bad.count()
+        rows_in, rows_silver, rows_bad = bronze.count(), silver.count(), bad.count()
         require_equal("clean", rows_in, rows_silver + rows_bad)
         scope = {"dataset": config.name}
         changes = context.tables.sync(silver, SILVER_EXAMPLES, scope=scope, writer="dolly clean")
