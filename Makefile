@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@echo "packages: pinned in constraints.txt (some 6 GB, a minute or two)"
-	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[spark,train,serve,dev]'
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[spark,docs,train,serve,dev]'
 	@$(BIN)/dolly setup
 	@touch $(INSTALLED)
 

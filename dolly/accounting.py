@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dolly.errors import ReconciliationError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+    from dolly.pipeline import Context
+    from dolly.tracking import StageRun
 
 # What each rule means, for a reader of `rejected`.
 REASONS = {
@@ -17,6 +22,28 @@ REASONS = {
     "bad_csv": "the row's quotes can't be read as CSV",
     "not_utf8": "the row has bytes that are not UTF-8",
     "missing_field": "a field of the column mapping is absent",
+    "duplicate_key": "a key occurs twice in one object, so that one of its values would be lost",
+    "not_json_number": "NaN, Infinity or a number out of range, which JSON does not have",
+    "record_too_large": "the record is longer than ingest.max_record_characters",
+    "unknown_role": "a turn is by none of the known speakers",
+    "no_turns": "the conversation is empty",
+    "no_instances": "the list of instances is empty",
+    "empty_file": "the file holds no record",
+    "not_utf8_file": "the file is no UTF-8, nor UTF-16 or UTF-32 with a byte order mark",
+    "wrong_kind": "the file's content is of another kind than its name says",
+    "not_an_array": "the file is not one JSON array",
+    "truncated_file": "the rest of the file can't be read",
+    "doubled_column": "two columns have the same name",
+    "bad_xlsx": "the workbook can't be read",
+    "damaged_file": "the file is cut off or damaged",
+    "protected_file": "the file needs a password",
+    "unsafe_xml": "the file's XML declares a document type or entities",
+    "zip_bomb": "the file unpacks to far more than it should",
+    "unknown_kind": "the file's name is not one of the source's format",
+    "file_too_large": "the file is larger than ingest.max_file_megabytes",
+    "unreadable": "the file can't be opened",
+    "not_a_file": "a pipe, socket, device or endless symlink",
+    "symlink_outside": "a symlink that leads out of the source's folder",
     "empty_instruction": "there is no question",
     "empty_output": "there is no answer",
     "too_many_characters": "the row is longer than clean.max_characters",
@@ -25,20 +52,27 @@ REASONS = {
     "too_many_tokens": "the row is longer than prepare.max_tokens and prepare.over_length is reject",
 }
 _DETAIL_CHARACTERS = 300
+_TEXT_CHARACTERS = 2_000
 
 
-def rejected_rows(frame: DataFrame, *, dataset: str, stage: str, example_id: str) -> DataFrame:
+def rejected_rows(
+    frame: DataFrame, *, dataset: str, stage: str, example_id: str, reasons: Mapping[str, str] = REASONS
+) -> DataFrame:
     """Rows of the `rejected` table.
 
     Args:
-        frame: rows with `source`, `position`, `rule` and `detail`.
+        frame: rows with `source`, `position`, `rule`, `detail`, and `before` and `after` where known.
         dataset: name of the config.
         stage: stage that rejects them.
         example_id: name of the column that identifies a row.
+        reasons: rule → what it means.
     """
     from pyspark.sql import functions as F
 
-    reasons = F.create_map(*[F.lit(text) for pair in REASONS.items() for text in pair])
+    def text(name: str, characters: int) -> Column:
+        return (F.substring(name, 1, characters) if name in frame.columns else F.lit(None)).alias(name)
+
+    meaning = F.create_map(*[F.lit(text) for pair in reasons.items() for text in pair])
     return frame.select(
         F.lit(dataset).alias("dataset"),
         F.col(example_id).alias("example_id"),
@@ -46,9 +80,45 @@ def rejected_rows(frame: DataFrame, *, dataset: str, stage: str, example_id: str
         "source",
         "position",
         "rule",
-        reasons[F.col("rule")].alias("reason"),
-        F.substring("detail", 1, _DETAIL_CHARACTERS).alias("detail"),
+        meaning[F.col("rule")].alias("reason"),
+        text("detail", _DETAIL_CHARACTERS),
+        text("before", _TEXT_CHARACTERS),
+        text("after", _TEXT_CHARACTERS),
     )
+
+
+def say_counts(context: Context, stage: StageRun, frame: DataFrame, *, kind: str, name: str) -> None:
+    """Prints how often each name occurs in a source, and keeps the counts as metrics and a table.
+
+    Args:
+        context: where it is printed.
+        stage: where it is kept.
+        frame: rows with `source`.
+        kind: what the names are, e.g. `rejected`.
+        name: an expression that gives the name; null for none.
+    """
+    counted = frame.selectExpr("source", f"{name} AS name").where("name IS NOT NULL").groupBy("source", "name").count()
+    rows = [tuple(row) for row in counted.orderBy("source", "name").collect()]
+    totals: Counter[str] = Counter()
+    for source in dict.fromkeys(row[0] for row in rows):
+        found = ", ".join(f"{rule} {count:,}" for place, rule, count in rows if place == source)
+        context.say(f"  {kind} {source}: {found}")
+    for source, rule, count in rows:
+        totals[rule] += count
+        stage.metrics({f"{kind}/{source}/{rule}": count})
+    stage.metrics({f"{kind}/{rule}": count for rule, count in totals.items()})
+
+
+def rejected_summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Lines of `dolly rejected`: config, stage, source, rule, rows, reason, the id of one; most rows first."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], row["stage"], row["source"], row["rule"]), []).append(row)
+    ordered = sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0]))
+    return [
+        (*key, f"{len(some):,}", some[0]["reason"], min(row["example_id"] for row in some)[:12])
+        for key, some in ordered
+    ]
 
 
 def require_equal(what: str, rows_in: int, rows_out: int) -> None:

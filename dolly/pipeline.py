@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dolly.tracking import Tracker
 
 STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
+_DATA = ("ingest", "clean", "prepare")
 _WITH_PROGRESS = ("train", "evaluate")  # these show a bar of their own
 _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
 
@@ -85,6 +86,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     context = Context(config, home, Tables(home.tables), tracker)
     plain = config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    data_end = next((name for name in reversed(stages) if name in _DATA), None)
     try:
         with tracker.parent(name=" → ".join(dict.fromkeys((stages[0], stages[-1]))), config=text, params=_flat(plain)):
             for name in stages:
@@ -94,9 +96,26 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
                 context.console.print(f"[bold]{name}[/bold]")
                 with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
                     importlib.import_module(f"dolly.{name}.stage").run(context)
+                if name == data_end:
+                    _report(context)
                 context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
     finally:
         context.stop_spark()
+
+
+def _report(context: Context) -> None:
+    """Keeps the page that tells what the data stages made of the data."""
+    from dolly.report import data_report
+
+    page, figures = data_report(
+        context.tables,
+        context.spark,
+        dataset=context.config.name,
+        sources=context.config.sources,
+        previous=context.tracker.last_report(),
+    )
+    context.tracker.keep_report(page, figures)
+    context.say("report.html is in the run's artifacts (dolly ui)")
 
 
 def span(first: str | None, last: str | None) -> tuple[str, ...]:

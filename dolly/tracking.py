@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from dolly.schema import Table
 from dolly.tables import Tables
 
 _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "pyspark", "delta-spark", "deltalake", "mlflow")
+_FIGURES = "report.json"
 
 
 class StageRun:
@@ -116,6 +117,26 @@ class Tracker:
                 stage.metrics({"duration_seconds": seconds, "peak_memory_bytes": peak_memory_bytes()})
                 stage.metrics({f"cost_{self._currency}": seconds / 3600 * self._price})
 
+    def keep_report(self, page: str, figures: Mapping[str, Any]) -> None:
+        """Stores a data report and its figures in the active run."""
+        import mlflow
+
+        mlflow.log_text(page, "report.html")
+        mlflow.log_dict(dict(figures), _FIGURES)
+        mlflow.set_tag("dolly.report", "report.html")
+
+    def last_report(self) -> dict[str, Any] | None:
+        """The figures of the newest report in this experiment; None if there is none."""
+        import mlflow
+
+        found = mlflow.search_runs(
+            filter_string="tags.`dolly.report` = 'report.html'", max_results=1, output_format="list"
+        )
+        if not found:
+            return None
+        figures: dict[str, Any] = mlflow.artifacts.load_dict(f"{found[0].info.artifact_uri}/{_FIGURES}")
+        return figures
+
     def _end_dead_runs(self) -> None:
         """Runs that a kill left open are closed as KILLED, when their process is gone."""
         import mlflow
@@ -144,6 +165,21 @@ class MetricWriter:
         now = int(time.time() * 1000)
         batch = [Metric(key, float(value), now, step) for key, value in values.items()]
         self._client.log_batch(self._run_id, metrics=batch, synchronous=True)
+
+
+def models_trained_on(home: Home, training_sets: Sequence[str]) -> list[str]:
+    """One line for each registered model version that was trained on one of the sets."""
+    import mlflow
+
+    if not training_sets:
+        return []
+    found = mlflow.MlflowClient(home.tracking_uri).search_model_versions()
+    return [
+        f"{version.name} version {version.version}, training set {version.tags['training_set'][:12]}, "
+        f"run {version.run_id}"
+        for version in found
+        if version.tags.get("training_set") in training_sets
+    ]
 
 
 def peak_memory_bytes() -> int:

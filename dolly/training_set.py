@@ -33,7 +33,10 @@ class Example:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The rows of one data set at one version of `gold_examples`, in the order of their ids."""
+    """The rows of one data set at one version of `gold_examples`, in the order of their ids.
+
+    A row of several copies is in `train` as often.
+    """
 
     version: int
     sha256: str
@@ -53,17 +56,18 @@ def read_training_set(tables: Tables, *, dataset: str, version: int | None = Non
         DataError: no rows to train on.
     """
     pinned = tables.version(GOLD_EXAMPLES) if version is None else version
-    columns = ["example_id", "source", "split", "input_ids", "loss_mask"]
+    columns = ["example_id", "part", "copies", "source", "split", "input_ids", "loss_mask"]
     table = tables.read_arrow(GOLD_EXAMPLES, version=pinned, columns=columns, scope=dataset)
-    table = table.sort_by("example_id") if table.num_rows else table
+    table = table.sort_by([("example_id", "ascending"), ("part", "ascending")]) if table.num_rows else table
     digest = hashlib.sha256()
     sides: dict[str, list[Example]] = {"train": [], "eval": []}
     for row in table.to_pylist():
         ids = np.asarray(row["input_ids"], dtype=np.int64)
         mask = np.asarray(row["loss_mask"], dtype=np.bool_)
-        digest.update(f"{row['example_id']} {row['split']} {len(ids)}".encode())
+        identity = row["example_id"] if row["part"] == 0 else f"{row['example_id']}#{row['part']}"
+        digest.update(f"{identity} {row['split']} {row['copies']} {len(ids)}".encode())
         digest.update(ids.tobytes() + mask.tobytes())
-        sides[row["split"]].append(Example(row["example_id"], row["source"], ids, mask))
+        sides[row["split"]] += [Example(identity, row["source"], ids, mask)] * row["copies"]
     if not sides["train"]:
         raise DataError(
             found=f"no training rows of {dataset} in version {pinned} of {GOLD_EXAMPLES.name}",

@@ -1,57 +1,215 @@
-"""The clean stage: the config's rows of `bronze_examples` → `silver_examples` + `rejected`."""
+"""The clean stage: bronze → `checked` → `silver_examples`, `silver_documents` and `rejected`.
+
+Only rows that are new, changed or judged by other settings are checked again, and only what differs
+is written. What differs is told from the tables alone, never from what an earlier run was about to do,
+so that a run which was killed anywhere is completed by the next one.
+"""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from dolly.accounting import rejected_rows, require_equal
-from dolly.clean.examples import (
-    silver_examples,
-    with_duplicates_rejected,
-    with_fixes,
-    with_rejections,
+from dolly.accounting import rejected_rows, require_equal, say_counts
+from dolly.clean.checked import checked_rows, document_rows, example_rows
+from dolly.clean.duplicates import candidate_pairs, contents, near_pairs
+from dolly.clean.reasons import REASONS
+from dolly.clean.settings import RowRules, row_rules
+from dolly.clean.silver import duplicates_rejected, silver_documents, silver_examples, with_verdicts
+from dolly.clean.verdicts import verdicts
+from dolly.schema import (
+    BRONZE_DOCUMENTS,
+    BRONZE_EXAMPLES,
+    CHECKED,
+    DUPLICATE_PAIRS,
+    REJECTED,
+    SILVER_DOCUMENTS,
+    SILVER_EXAMPLES,
+    Table,
 )
-from dolly.clean.rules import fixes, rejections
-from dolly.schema import BRONZE_EXAMPLES, REJECTED, SILVER_EXAMPLES
+from dolly.tables import Changes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from dolly.pipeline import Context
+    from dolly.tracking import StageRun
+
+_WRITER = "dolly clean"
+# Below this many rows a join sends one side to all tasks instead of shuffling the texts of the other.
+_BROADCAST_ROWS = 3_000_000
 
 
 def run(context: Context) -> None:
-    """Cleans all rows of the config's sources; each ends in one of the two tables."""
+    """Cleans the config's rows; each ends in one of the silver tables or in `rejected`."""
+    with context.tracker.stage("clean") as stage:
+        rules = row_rules(context.config, context.home)
+        bronze = _bronze(context, stage, rules)
+        _check(context, bronze, rules)
+        good = _checked(context).where("rule IS NULL")
+        if context.config.clean.duplicates.near:
+            _pair(context, good)
+        _judge(context, good)
+        _account(context, stage, rows_in=sum(rows.count() for rows in bronze.values()))
+
+
+def _bronze(context: Context, stage: StageRun, rules: RowRules) -> dict[str, DataFrame]:
+    """The config's rows of the bronze tables, by kind, in one shape."""
     from pyspark.sql import functions as F
 
-    config = context.config
-    with context.tracker.stage("clean") as stage:
-        stage.input(BRONZE_EXAMPLES, role="clean")
-        names = [source.name for source in config.sources]
-        bronze = context.tables.read(context.spark, BRONZE_EXAMPLES).where(F.col("source").isin(names))
-        cleaned = (
-            bronze.transform(with_fixes, fixes(mask_emails=config.clean.mask_emails))
-            .transform(with_rejections, rejections(max_characters=config.clean.max_characters))
-            .transform(with_duplicates_rejected)
-            .persist()
-        )
-        silver = silver_examples(cleaned.where("rule IS NULL"), dataset=config.name)
-        bad = rejected_rows(
-            cleaned.where("rule IS NOT NULL"), dataset=config.name, stage="clean", example_id="record_id"
-        )
-        rows_in, rows_silver, rows_bad = bronze.count(), silver.count(), bad.count()
-        require_equal("clean", rows_in, rows_silver + rows_bad)
-        scope = {"dataset": config.name}
-        changes = context.tables.sync(silver, SILVER_EXAMPLES, scope=scope, writer="dolly clean")
-        context.tables.sync(bad, REJECTED, scope=scope | {"stage": "clean"}, writer="dolly clean")
-        context.say(f"{rows_in:,} rows in = {rows_silver:,} silver + {rows_bad:,} rejected ({changes})")
-        stage.metrics({"in": rows_in, "silver": rows_silver, "rejected": rows_bad})
-        for kind, counts in (("fixed", _counts(cleaned, "explode(fixes)")), ("rejected", _counts(bad, "rule"))):
-            stage.metrics({f"{kind}/{name}": count for name, count in counts.items()})
-            context.say(f"  {kind}: " + (", ".join(f"{n} {c:,}" for n, c in counts.items()) or "none"))
-        cleaned.unpersist()
+    shapes = {"example": (BRONZE_EXAMPLES, example_rows), "document": (BRONZE_DOCUMENTS, document_rows)}
+    sources: dict[str, list[str]] = {}
+    for source in context.config.sources:
+        sources.setdefault("document" if source.format == "documents" else "example", []).append(source.name)
+    frames = {}
+    for kind, names in sources.items():
+        table, shape = shapes[kind]
+        stage.input(table, role="clean")
+        rows = context.tables.read(context.spark, table).where(F.col("source").isin(names))
+        frames[kind] = shape(rows, settings=rules.sha256)
+    return frames
 
 
-def _counts(frame: DataFrame, expression: str) -> dict[str, int]:
-    rows = frame.selectExpr(f"{expression} AS name").groupBy("name").count().orderBy("name").collect()
-    return {row["name"]: row["count"] for row in rows}
+def _checked(context: Context, columns: list[str] | None = None) -> DataFrame:
+    frame = context.tables.read(context.spark, CHECKED).where(f"dataset = '{context.config.name}'")
+    return frame.select(*columns) if columns else frame
+
+
+def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> None:
+    """Brings `checked` in line with bronze."""
+    tables, dataset = context.tables, context.config.name
+    scope = {"dataset": dataset}
+    tables.ensure(context.spark, CHECKED)
+    known = _checked(context, ["dataset", "example_id", "input_hash"])
+    first = known.isEmpty()
+    checks = {"example": rules.checks, "document": rules.document_checks}
+    fresh = {kind: rows if first else rows.join(known, "input_hash", "left_anti") for kind, rows in bronze.items()}
+    frames = [
+        checked_rows(
+            rows,
+            dataset=dataset,
+            fixes=rules.fixes,
+            checks=checks[kind],
+            privacy=rules.privacy,
+            benchmarks=rules.benchmarks,
+            conversations=any(source.columns.turns for source in context.config.sources),
+            reject_personal_data=rules.reject_personal_data,
+        )
+        for kind, rows in fresh.items()
+    ]
+    rows = _union(frames)
+    if first:
+        changes = tables.merge(rows, CHECKED, scope=scope, writer=_WRITER)
+    else:
+        rows = rows.persist()
+        present = _union([frame.select("example_id", "input_hash") for frame in bronze.values()])
+        gone = known.join(present.select("input_hash"), "input_hash", "left_anti")
+        gone = gone.join(rows.select("example_id"), "example_id", "left_anti")
+        changes = tables.merge(rows, CHECKED, gone=gone, scope=scope, writer=_WRITER)
+        rows.unpersist()
+    context.say(f"checked: {changes}")
+
+
+def _union(frames: list[DataFrame]) -> DataFrame:
+    return reduce(lambda one, two: one.unionByName(two), frames)
+
+
+def _pair(context: Context, good: DataFrame) -> None:
+    """Brings `duplicate_pairs` in line with the contents of the good rows.
+
+    A content that was compared with all others is in the table as a pair with itself; that is how a
+    run knows which ones are new.
+    """
+    from pyspark.sql import functions as F
+
+    tables, dataset = context.tables, context.config.name
+    scope = {"dataset": dataset}
+    tables.ensure(context.spark, DUPLICATE_PAIRS)
+    stored = tables.read(context.spark, DUPLICATE_PAIRS).where(F.col("dataset") == dataset)
+    live = good.where("size(bands) > 0").select("content_key", "bands")
+    compared = stored.where("a = b").select(F.col("a").alias("content_key"))
+    fresh = live.join(compared, "content_key", "left_anti").select("content_key").distinct().persist()
+    first = compared.isEmpty()
+    pairs = candidate_pairs(live, fresh=None if first else fresh)
+    near = near_pairs(pairs, contents(good), threshold=context.config.clean.duplicates.threshold)
+    itself = fresh.selectExpr("content_key AS a", "content_key AS b", "1.0D AS similarity")
+    rows = near.unionByName(itself).withColumn("dataset", F.lit(dataset))
+    keys = live.select("content_key")
+    dead = [stored.join(keys, stored[side] == keys["content_key"], "left_anti") for side in ("a", "b")]
+    gone = None if first else dead[0].unionByName(dead[1]).select("dataset", "a", "b").distinct()
+    changes = tables.merge(rows, DUPLICATE_PAIRS, gone=gone, scope=scope, writer=_WRITER)
+    fresh.unpersist()
+    context.say(f"duplicate pairs: {changes}")
+
+
+def _judge(context: Context, good: DataFrame) -> None:
+    """Brings the silver tables and the clean stage's part of `rejected` in line with the good rows."""
+    from pyspark.sql import functions as F
+
+    config, tables = context.config, context.tables
+    dataset = config.name
+    if config.clean.duplicates.near:
+        pairs = tables.read(context.spark, DUPLICATE_PAIRS).where(F.col("dataset") == dataset).where("a < b")
+    else:
+        pairs = context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
+    found = verdicts(good, pairs, sources=[source.name for source in config.sources]).persist()
+    few = found.count() <= _BROADCAST_ROWS
+    judged = with_verdicts(good, F.broadcast(found) if few else found)
+    kept = judged.where("rule IS NULL")
+    _write(context, silver_examples(kept), SILVER_EXAMPLES)
+    if any(source.format == "documents" for source in config.sources):
+        _write(context, silver_documents(kept), SILVER_DOCUMENTS)
+    bad = _checked(context).where("rule IS NOT NULL").unionByName(duplicates_rejected(judged), allowMissingColumns=True)
+    rejected = rejected_rows(bad, dataset=dataset, stage="clean", example_id="example_id", reasons=REASONS)
+    tables.sync(rejected, REJECTED, scope={"dataset": dataset, "stage": "clean"}, writer=_WRITER)
+    found.unpersist()
+
+
+def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
+    """Brings a silver table in line with `rows`, told apart by their `state`."""
+    from pyspark.sql import functions as F
+
+    tables, scope = context.tables, {"dataset": context.config.name}
+    tables.ensure(context.spark, table)
+    key = table.key[1]
+    stored = tables.read(context.spark, table).where(F.col("dataset") == context.config.name)
+    stored = stored.select("dataset", key, "state")
+    if stored.isEmpty():
+        changes = tables.merge(rows, table, scope=scope, writer=_WRITER)
+    else:
+        wanted = rows.select(key, "state")
+        changed = wanted.join(stored.select("state"), "state", "left_anti").persist()
+        few = changed.count() <= _BROADCAST_ROWS
+        gone = stored.join(wanted.select("state"), "state", "left_anti").join(changed.select(key), key, "left_anti")
+        states = changed.select("state")
+        rows = rows.join(F.broadcast(states) if few else states, "state", "left_semi")
+        changes = tables.merge(rows, table, gone=gone, scope=scope, writer=_WRITER)
+        changed.unpersist()
+    context.say(f"{table.name}: {changes}")
+    return changes
+
+
+def _account(context: Context, stage: StageRun, *, rows_in: int) -> None:
+    """Every bronze row is in one place; counts per source and rule are printed and kept."""
+    tables, dataset = context.tables, context.config.name
+    counts = {
+        "in": rows_in,
+        "silver": tables.rows(SILVER_EXAMPLES, dataset=dataset),
+        "documents": tables.rows(SILVER_DOCUMENTS, dataset=dataset) if tables.exists(SILVER_DOCUMENTS) else 0,
+        "rejected": tables.rows(REJECTED, dataset=dataset, stage="clean"),
+    }
+    require_equal("clean", rows_in, counts["silver"] + counts["documents"] + counts["rejected"])
+    stage.metrics(counts)
+    context.say(
+        f"{rows_in:,} rows in = {counts['silver']:,} silver examples + {counts['documents']:,} silver documents "
+        f"+ {counts['rejected']:,} rejected"
+    )
+    checked = _checked(context)
+    say_counts(context, stage, checked, kind="fixed", name="explode(fixes)")
+    say_counts(context, stage, checked, kind="masked", name="explode(personal)")
+    for table in (SILVER_EXAMPLES, SILVER_DOCUMENTS):
+        if tables.exists(table):
+            rows = tables.read(context.spark, table).where(f"dataset = '{dataset}'")
+            say_counts(context, stage, rows, kind="flagged", name="explode(flags)")
+    rejected = tables.read(context.spark, REJECTED).where(f"dataset = '{dataset}' AND stage = 'clean'")
+    say_counts(context, stage, rejected, kind="rejected", name="rule")

@@ -76,9 +76,10 @@ def run(context: Context) -> None:
 
 def held_out_questions(context: Context, *, version: int, limit: int) -> list[Question]:
     """Held-out rows as questions, those with a checkable answer first; ids are hashes, so a fair sample."""
-    columns = ["example_id", "source", "split", "turns", "expected", "input_ids", "loss_mask"]
+    columns = ["example_id", "part", "source", "split", "turns", "expected", "input_ids", "loss_mask"]
     table = context.tables.read_arrow(GOLD_EXAMPLES, version=version, columns=columns, scope=context.config.name)
-    rows = [row for row in table.to_pylist() if row["split"] == "eval"]
+    # Of a conversation that was split its first part is asked.
+    rows = [row for row in table.to_pylist() if row["split"] == "eval" and row["part"] == 0]
     rows.sort(key=lambda row: (not row["expected"], row["example_id"]))
     return [
         Question(

@@ -5,164 +5,115 @@ Spark's own JSON and CSV readers lose or merge bad rows, so rows are found and c
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
+import codecs
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
+from dolly.ingest.convert import Limits, Refused
+from dolly.ingest.convert.guard import checked_archive
+from dolly.ingest.json_text import array, lines
+from dolly.ingest.record import Record, file_fault
+from dolly.ingest.sheets import delimited, workbook
+
+# What the names of a folder's files end with, by format.
+SUFFIXES = {
+    "json": (".json",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "csv": (".csv",),
+    "tsv": (".tsv", ".tab"),
+    "xlsx": (".xlsx", ".xlsm"),
+}
 # Faults of a whole file; `position` is -1. All other rules concern one row.
-FILE_RULES = ("empty_file", "not_utf8_file", "not_an_array", "truncated_file", "doubled_column")
+FILE_RULES = (
+    "empty_file",
+    "not_utf8_file",
+    "wrong_kind",
+    "not_an_array",
+    "truncated_file",
+    "doubled_column",
+    "bad_xlsx",
+    "damaged_file",
+    "protected_file",
+    "unsafe_xml",
+    "zip_bomb",
+    "unreadable",
+    "file_too_large",
+)
+# Of a workbook, the guard looks only at the bytes that it unpacks to.
+_WORKBOOK = Limits(max_bytes=0, max_pages=0, max_seconds=0, max_memory_bytes=2 << 30, max_characters=0)
+# Longest first: UTF-32's mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_KINDS = (
+    (b"PK\x03\x04", "a zip archive or an office file"),
+    (b"%PDF-", "a PDF"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3\0", "a database"),
+    (b"\x7fELF", "a program"),
+    (b"\xd0\xcf\x11\xe0", "an old or encrypted office file"),
+)
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_SPACE = re.compile(r"[ \t\r\n]*")
 
-
-class Record(NamedTuple):
-    """One record: `fields` if it could be read, else the `rule` it broke and a `detail`."""
-
-    position: int
-    fields: dict[str, Any] | None
-    text: str
-    rule: str | None = None
-    detail: str = ""
-
-
-def records(content: bytes, file_format: str) -> Iterator[Record]:
+def records(content: bytes, file_format: str, *, max_characters: int = 5_000_000) -> Iterator[Record]:
     """Splits a file into its records.
 
     Args:
         content: the whole file.
-        file_format: `json` (one array of objects), `jsonl` or `csv` (with a header).
+        file_format: `json` (one array of objects), `jsonl`, `csv` or `tsv` (with a header) in UTF-8, or
+            in UTF-16 or UTF-32 with a byte order mark; `xlsx` (first sheet, with a header).
+        max_characters: longest record that is accepted.
     """
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if not content.strip():
-        yield Record(-1, None, "", "empty_file", "the file holds no record")
-    elif content.startswith((b"\xff\xfe", b"\xfe\xff")) or content[:64].count(b"\0") > 8:
-        yield Record(-1, None, "", "not_utf8_file", "the file looks like UTF-16 or UTF-32")
-    else:
-        yield from {"json": _array, "jsonl": _lines, "csv": _rows}[file_format](content)
-
-
-def mapped(record: Record, columns: dict[str, str | None], required: list[str]) -> Record | dict[str, str]:
-    """The record's mapped fields, or the record again with the rule it broke.
-
-    Args:
-        record: a record that could be read.
-        columns: our field → the record's field, or None.
-        required: fields that the record must have.
-    """
-    fields = record.fields or {}
-    if missing := [name for name in required if name not in fields]:
-        found = ", ".join(sorted(fields)) or "none"
-        return record._replace(rule="missing_field", detail=f"no {', '.join(missing)}; fields: {found}")
-    values: dict[str, str] = {}
-    for ours, theirs in columns.items():
-        value = fields.get(theirs) if theirs else None
-        if value is not None and not isinstance(value, str):
-            if ours in ("instruction", "input", "output") or isinstance(value, (dict, list)):
-                return record._replace(rule="wrong_type", detail=f"{theirs} is {type(value).__name__}, expected text")
-            value = json.dumps(value)
-        values[ours] = value or ""
-    return values
-
-
-def _array(content: bytes) -> Iterator[Record]:
-    text = content.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder()
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        yield Record(-1, None, "", "not_an_array", f"the file begins with {text[at : at + 20]!r}")
+    if file_format == "xlsx":
+        yield from _workbook(content, max_characters)
         return
-    at = _skip(text, at + 1)
-    position = 0
-    while text[at : at + 1] != "]":
+    text = _utf8(content)
+    if isinstance(text, Record):
+        yield text
+    elif file_format == "json":
+        yield from array(text, max_characters=max_characters)
+    elif file_format == "jsonl":
+        yield from lines(text, max_characters=max_characters)
+    else:
+        delimiter = {"csv": ",", "tsv": "\t"}[file_format]
+        yield from delimited(text, delimiter=delimiter, max_characters=max_characters)
+
+
+def _utf8(content: bytes) -> bytes | Record:
+    """The text's bytes as UTF-8 without a mark, or what is wrong with the file."""
+    mark, encoding = next((pair for pair in _MARKS if content.startswith(pair[0])), (b"", "utf-8"))
+    content = content.removeprefix(mark)
+    if kind := next((name for magic, name in _KINDS if content.startswith(magic)), None):
+        return file_fault("wrong_kind", f"the file is {kind}")
+    if encoding != "utf-8":
         try:
-            value, end = decoder.raw_decode(text, at)
-            record = _checked(position, value, text[at:end])
-        except (ValueError, RecursionError) as error:
-            yield Record(-1, None, "", "truncated_file", f"record {position} can't be read: {error}")
+            # Half a surrogate pair is passed on: it spoils its row, not the file.
+            content = content.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            return file_fault("not_utf8_file", f"the file begins as {encoding.upper()} and is not: {error.reason}")
+    if not content.strip():
+        return file_fault("empty_file", "the file holds no record")
+    if content[:64].count(b"\0") > 8:
+        return file_fault("not_utf8_file", "the file looks like UTF-16 or UTF-32 without a byte order mark")
+    return content
+
+
+def _workbook(content: bytes, max_characters: int) -> Iterator[Record]:
+    if not content:
+        yield file_fault("empty_file", "the file holds no byte")
+    elif not content.startswith(b"PK\x03\x04"):
+        kind = next((name for magic, name in _KINDS if content.startswith(magic)), "no workbook")
+        yield file_fault("wrong_kind", f"the file is {kind}")
+    else:
+        try:
+            checked_archive(content, _WORKBOOK)
+        except Refused as refusal:
+            yield file_fault(refusal.rule, refusal.detail)
             return
-        yield record
-        position += 1
-        at = _skip(text, end)
-        if text[at : at + 1] == ",":
-            at = _skip(text, at + 1)
-        elif text[at : at + 1] != "]":
-            found = repr(text[at : at + 20]) if text[at:] else "the end of the file"
-            yield Record(-1, None, "", "truncated_file", f"{found} after record {position - 1}")
-            return
-    if rest := text[_skip(text, at + 1) :]:
-        yield Record(-1, None, "", "truncated_file", f"{rest[:20]!r} after the array")
-    elif position == 0:
-        yield Record(-1, None, "", "empty_file", "the array holds no record")
-
-
-def _lines(content: bytes) -> Iterator[Record]:
-    position = 0
-    for line in content.split(b"\n"):
-        if not line.strip():
-            continue
-        text = line.decode("utf-8", "surrogateescape")
-        try:
-            yield _checked(position, json.loads(text), text)
-        except (ValueError, RecursionError) as error:
-            yield Record(position, None, _printable(text), "bad_json", str(error))
-        position += 1
-
-
-def _rows(content: bytes) -> Iterator[Record]:
-    text = content.decode("utf-8", "surrogateescape")
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    position = 0
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            if header is None or "unexpected end" in str(error):
-                where = f"record {position}" if header else "the header"
-                yield Record(-1, None, "", "truncated_file", f"{where} can't be read: {error}")
-                return
-            yield Record(position, None, "", "bad_csv", str(error))
-            position += 1
-            continue
-        if row is None:
-            break
-        if not row:
-            continue
-        if header is None:
-            header = [_printable(name.strip()) for name in row]
-            if doubled := sorted({name for name in header if header.count(name) > 1}):
-                yield Record(-1, None, "", "doubled_column", f"columns that occur twice: {', '.join(doubled)}")
-                return
-            continue
-        line = json.dumps(row, ensure_ascii=False)
-        if len(row) != len(header):
-            detail = f"{len(row)} fields, the header has {len(header)}"
-            yield Record(position, None, _printable(line), "wrong_field_count", detail)
-        else:
-            yield _checked(position, dict(zip(header, row, strict=True)), line)
-        position += 1
-    if position == 0:
-        yield Record(-1, None, "", "empty_file", "a header and no record")
-
-
-def _checked(position: int, value: Any, text: str) -> Record:
-    if not isinstance(value, dict):
-        detail = f"a {type(value).__name__}, expected an object"
-        return Record(position, None, _printable(text), "wrong_type", detail)
-    if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-        return Record(position, None, _printable(text), "not_utf8", "bytes that are not UTF-8")
-    return Record(position, value, text)
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        yield from workbook(content, max_characters=max_characters)

@@ -1,71 +1,114 @@
-"""The ingest stage: the config's files → `bronze_examples` + `rejected`."""
+"""The ingest stage: the config's sources → `bronze_examples`, `bronze_documents`, `bronze_files`, `rejected`.
+
+All sources are read before anything is written, so a run that stops on bad data has changed nothing.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from dolly.accounting import rejected_rows, require_equal
+from dolly.accounting import require_equal
 from dolly.config import Source
-from dolly.ingest.files import read_records
-from dolly.schema import BRONZE_EXAMPLES, REJECTED
+from dolly.ingest.commit import Part, commit, stale
+from dolly.ingest.faults import require_usable
+from dolly.ingest.sources import open_source, settings_hash, target
+from dolly.ingest.state import FileRow, Rejections, difference, known_files, rejections
+from dolly.tables import Changes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from dolly.pipeline import Context
+    from dolly.tracking import StageRun
 
 
 def run(context: Context) -> None:
-    """Brings each source's rows in `bronze_examples` in line with its file."""
-    from pyspark.sql import functions as F
-
-    config = context.config
-    rejected: DataFrame | None = None
-    with context.tracker.stage("ingest") as stage:
-        for source in config.sources:
-            frame = _read(context, source)
-            good = frame.where("rule IS NULL")
-            bad = rejected_rows(
-                frame.where("rule IS NOT NULL").withColumn("source", F.lit(source.name)),
-                dataset=config.name,
-                stage="ingest",
-                example_id="record_id",
-            )
-            rejected = bad if rejected is None else rejected.unionByName(bad)
-            counts = {"in": frame.count(), "bronze": good.count(), "rejected": bad.count()}
-            require_equal(f"ingest of {source.name}", counts["in"], counts["bronze"] + counts["rejected"])
-            changes = context.tables.sync(
-                _bronze(good, source), BRONZE_EXAMPLES, scope={"source": source.name}, writer="dolly ingest"
-            )
-            stage.metrics({f"{source.name}/{key}": value for key, value in counts.items()})
-            context.say(
-                f"{source.name}: {counts['in']:,} rows in = {counts['bronze']:,} bronze "
-                f"+ {counts['rejected']:,} rejected ({changes})"
-            )
-        assert rejected is not None, "the config has at least one source"
-        scope = {"dataset": config.name, "stage": "ingest"}
-        context.tables.sync(rejected, REJECTED, scope=scope, writer="dolly ingest")
+    """Brings each source's rows in the bronze tables in line with what the source holds."""
+    config, tables = context.config, context.tables
+    with context.tracker.stage("ingest") as stage, ExitStack() as scratch:
+        there = rejections(tables, config.name)
+        parts = [_read(context, source, there, scratch) for source in config.sources]
+        gone = stale(parts, there)
+        changes: dict[str, Changes] = {}
+        if gone or any(part.rewritten or part.frame is not None for part in parts):
+            changes = commit(context.spark, tables, parts, gone, dataset=config.name)
+            there = rejections(tables, config.name)
+        for part in parts:
+            _report(context, stage, part, changes.get(part.source), there.rules.get(part.source, Counter()))
 
 
-def _read(context: Context, source: Source) -> DataFrame:
-    columns = source.columns
-    return read_records(
-        context.spark,
+def _read(context: Context, source: Source, there: Rejections, scratch: ExitStack) -> Part:
+    """Looks at one source and reads what is new of it."""
+    config, tables = context.config, context.tables
+    table, settings = target(source), settings_hash(source, config.ingest)
+    known = known_files(tables, table, source.name)
+    opened = open_source(
+        lambda: context.spark,
+        source,
+        limits=config.ingest,
+        known=known,
+        settings=settings,
+        allow_network=config.allow_network,
+        scratch=scratch,
+    )
+    found = difference(
         source=source.name,
-        path=source.path,
+        identities=opened.identities,
+        versions=opened.versions,
+        settings=settings,
+        known=known,
+        there=there,
+    )
+    frame, results = None, {}
+    counts: Counter[str | None] = Counter()
+    for uri in found.unchanged | found.refresh:
+        counts[None] += known[uri].records - known[uri].rejected
+    if found.read or found.refresh:
+        frame = opened.frame(found.read, found.refresh).persist()
+        scratch.callback(frame.unpersist)
+        results = _results(frame, settings, found.read, counts)
+    require_usable(
+        frame,
+        counts,
+        source=source.name,
         file_format=source.format,
-        columns={name: getattr(columns, name) for name in type(columns).model_fields},
-        required=columns.required(),
+        required=source.columns.required(),
+        path=source.path or source.name,
+        one_file=opened.one_file,
     )
+    return Part(source.name, source.visibility, table, settings, opened.identities, known, found, frame, results)
 
 
-def _bronze(good: DataFrame, source: Source) -> DataFrame:
-    from pyspark.sql import functions as F
+def _results(frame: DataFrame, settings: str, read: frozenset[str], counts: Counter[str | None]) -> dict[str, FileRow]:
+    """Makes the frame's rows and counts them by file and rule, in one pass."""
+    results: dict[str, FileRow] = {}
+    for uri, checksum, size, rule, count in frame.groupBy("uri", "checksum", "bytes", "rule").count().collect():
+        counts[rule] += count
+        if uri in read:
+            row = results.get(uri, FileRow(checksum, size, settings, 0, 0))
+            results[uri] = row._replace(records=row.records + count, rejected=row.rejected + (count if rule else 0))
+    return results
 
-    return (
-        good.withColumn("source", F.lit(source.name))
-        .withColumn("visibility", F.lit(source.visibility))
-        .withColumn("uri", F.lit(source.path))
-        .withColumn("arrived_at", F.current_timestamp())
-        .withColumnRenamed("group", "group_name")
+
+def _report(context: Context, stage: StageRun, part: Part, changes: Changes | None, rules: Counter[str]) -> None:
+    tables, files, found = context.tables, part.files.values(), part.difference
+    rows, bronze, rejected = (
+        sum(row.records for row in files),
+        tables.rows(part.table, source=part.source),
+        rules.total(),
     )
+    require_equal(f"ingest of {part.source}", rows, bronze + rejected)
+    metrics = {"in": rows, "bronze": bronze, "rejected": rejected}
+    metrics |= {f"rejected/{rule}": count for rule, count in rules.items()}
+    stage.metrics({f"{part.source}/{key}": value for key, value in metrics.items()})
+    noun = "rows" if part.table.name == "bronze_examples" else "files"
+    changed = changes or Changes(tables.version(part.table))
+    text = f"{part.source}: {rows:,} {noun} in = {bronze:,} bronze + {rejected:,} rejected ({changed})"
+    if part.folder:
+        same = len(found.unchanged | found.refresh)
+        text += f"; {same:,} files unchanged, {len(found.read):,} read, {len(found.removed):,} removed"
+    context.say(text)
+    if rules:
+        context.say("  rejected: " + ", ".join(f"{rule} {count:,}" for rule, count in rules.most_common()))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal
 from dolly.base_model import locate
-from dolly.config import Prepare, Source
+from dolly.config import Config, Prepare, Source
+from dolly.prepare.mix import targets, with_copies
 from dolly.prepare.split import with_selection, with_split
 from dolly.prepare.tokens import identity, with_tokens
 from dolly.prompts import Prompt
@@ -31,14 +32,21 @@ def run(context: Context) -> None:
     with context.tracker.stage("prepare") as stage:
         stage.input(SILVER_EXAMPLES, role="prepare")
         silver = tables.read(context.spark, SILVER_EXAMPLES).where(F.col("dataset") == config.name)
-        chosen = _chosen(silver, config.sources, eval_share=config.prepare.eval_share).persist()
+        chosen = _chosen(silver, config.sources, config.prepare, seed=config.seed).persist()
         tokenised = _tokenised(chosen.where("selected"), config.prepare, tokenizer=tokenizer, prompt=prompt).persist()
-        gold, left_out = tokenised.where("rule IS NULL"), chosen.where("NOT selected")
-        bad = rejected_rows(
-            tokenised.where("rule IS NOT NULL"), dataset=config.name, stage="prepare", example_id="example_id"
+        good = _mixed(tokenised.where("rule IS NULL"), config).persist()
+        gold = good.where("copies > 0")
+        left_out = (
+            chosen.where("NOT selected")
+            .withColumn("part", F.lit(0))
+            .unionByName(good.where("copies = 0"), allowMissingColumns=True)
         )
+        bad = _rejected(tokenised.where("rule IS NOT NULL"), dataset=config.name)
         counts = {"in": silver.count(), "gold": gold.count(), "rejected": bad.count(), "left_out": left_out.count()}
-        require_equal("prepare", counts["in"], counts["gold"] + counts["rejected"] + counts["left_out"])
+        # A conversation that was split stands for one silver row and more rows beside it.
+        counts["parts"] = tokenised.where("part > 0").count()
+        ends = counts["gold"] + counts["rejected"] + counts["left_out"]
+        require_equal("prepare", counts["in"] + counts["parts"], ends)
         changes = tables.sync(gold, GOLD_EXAMPLES, scope=scope, writer="dolly prepare")
         tables.sync(bad, REJECTED, scope=scope | {"stage": "prepare"}, writer="dolly prepare")
         training_set = read_training_set(tables, dataset=config.name)
@@ -51,9 +59,10 @@ def run(context: Context) -> None:
         counts |= _sizes(training_set)
         stage.metrics(counts)
         stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})
+        parts = f" + {counts['parts']:,} parts of split conversations" if counts["parts"] else ""
         context.say(
-            f"{counts['in']:,} silver = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
-            f"+ {counts['left_out']:,} left out by max_groups ({changes})"
+            f"{counts['in']:,} silver{parts} = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
+            f"+ {counts['left_out']:,} left out by max_groups or mix ({changes})"
         )
         context.say(
             f"  train: {counts['train/rows']:,} rows, {counts['train/tokens']:,} tokens; "
@@ -63,12 +72,12 @@ def run(context: Context) -> None:
         tokenised.unpersist()
 
 
-def _chosen(silver: DataFrame, sources: Sequence[Source], *, eval_share: float) -> DataFrame:
+def _chosen(silver: DataFrame, sources: Sequence[Source], settings: Prepare, *, seed: int) -> DataFrame:
     """Silver rows with `selected` and `split`, as the config's sources ask."""
     max_groups = {source.name: source.max_groups for source in sources if source.max_groups is not None}
     variants = {source.name: source.eval_variants for source in sources if source.eval_variants}
     selected = with_selection(silver, max_groups=max_groups)
-    return with_split(selected, eval_share=eval_share, eval_variants=variants)
+    return with_split(selected, eval_share=settings.eval_share, eval_variants=variants, seed=seed)
 
 
 def _tokenised(frame: DataFrame, settings: Prepare, *, tokenizer: str, prompt: Prompt) -> DataFrame:
@@ -84,11 +93,35 @@ def _tokenised(frame: DataFrame, settings: Prepare, *, tokenizer: str, prompt: P
     )
     return encoded.withColumns(
         {
-            "weight": F.lit(1.0),
             "prompt_sha256": F.lit(prompt.sha256),
             "tokenizer_sha256": F.lit(identity(tokenizer, prompt)),
         }
     )
+
+
+def _mixed(good: DataFrame, config: Config) -> DataFrame:
+    """Adds `copies`, as the config's mix asks."""
+    mix = config.prepare.mix
+    counted = good.where("split = 'train'").groupBy("source").count().collect()
+    rows = {row["source"]: row["count"] for row in counted}
+    wanted = targets(
+        rows,
+        private={source.name for source in config.sources if source.visibility == "private"},
+        weights=mix.weights,
+        private_share=mix.private_share,
+        by=mix.by,
+    )
+    return with_copies(good, rows=rows, targets=wanted, seed=config.seed)
+
+
+def _rejected(bad: DataFrame, *, dataset: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    # A part of a conversation has a row of its own, the first one under the conversation's id.
+    identity = F.when(F.col("part") == 0, F.col("example_id")).otherwise(F.concat_ws("#", "example_id", "part"))
+    texts = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]))
+    rows = bad.withColumns({"row_id": identity, "before": texts})
+    return rejected_rows(rows, dataset=dataset, stage="prepare", example_id="row_id")
 
 
 def _sizes(training_set: TrainingSet) -> dict[str, int]:
@@ -113,14 +146,15 @@ def _ledger(gold: DataFrame, left_out: DataFrame, *, training_set: str) -> DataF
         .when(cut > 0, F.lit("truncated"))
         .otherwise(F.lit("trained"))
     )
-    columns = ["dataset", "example_id", "source", "split"]
+    columns = ["dataset", "example_id", "part", "source", "split"]
     used = gold.select(
         *columns,
         fate.alias("fate"),
+        "copies",
         kept.alias("tokens"),
         trained.alias("trained_tokens"),
         cut.alias("truncated_tokens"),
     )
     none = [F.lit(0).alias(name) for name in ("tokens", "trained_tokens", "truncated_tokens")]
-    unused = left_out.select(*columns, F.lit("left_out").alias("fate"), *none)
+    unused = left_out.select(*columns, F.lit("left_out").alias("fate"), F.lit(0).alias("copies"), *none)
     return used.unionByName(unused).withColumn("training_set", F.lit(training_set))

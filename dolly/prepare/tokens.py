@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from dolly.prompts import Encoded, Prompt
+from dolly.prepare.rounds import split_rounds
+from dolly.prompts import Encoded, Message, Prompt
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-_ADDED = "input_ids array<int>, loss_mask array<boolean>, tokens int, rule string, detail string"
+_ADDED = (
+    "part int, part_turns array<struct<role: string, content: string>>, input_ids array<int>, "
+    "loss_mask array<boolean>, tokens int, rule string, detail string"
+)
+OverLength = Literal["truncate", "split", "reject"]
 
 
 def with_tokens(
@@ -20,7 +25,7 @@ def with_tokens(
     tokenizer: str,
     prompt: Prompt,
     max_tokens: int,
-    over_length: Literal["truncate", "reject"],
+    over_length: OverLength,
 ) -> DataFrame:
     """Adds `input_ids`, `loss_mask`, `tokens` (before truncation), and `rule`/`detail` for a bad row.
 
@@ -28,12 +33,15 @@ def with_tokens(
         frame: rows with `turns`.
         tokenizer: where the tokenizer lies.
         prompt: how a conversation is rendered.
-        max_tokens: ids kept per row; over-long rows lose their end or are rejected.
-        over_length: which of the two.
+        max_tokens: ids kept per row.
+        over_length: what becomes of a longer row. With `split` a conversation becomes several rows,
+            numbered by `part`, each with its own `turns`; a single round that is too long loses its end.
     """
+    columns = frame.columns
     schema = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in frame.schema.fields)
     encode = _encoder(tokenizer=tokenizer, prompt=prompt, max_tokens=max_tokens, over_length=over_length)
-    return frame.mapInArrow(encode, f"{schema}, {_ADDED}")
+    made = frame.mapInArrow(encode, f"{schema}, {_ADDED}").drop("turns").withColumnRenamed("part_turns", "turns")
+    return made.select(*columns, "part", "input_ids", "loss_mask", "tokens", "rule", "detail")
 
 
 def fit(encoded: Encoded, *, max_tokens: int, over_length: str) -> tuple[Encoded, str | None]:
@@ -47,7 +55,7 @@ def fit(encoded: Encoded, *, max_tokens: int, over_length: str) -> tuple[Encoded
 
 
 def _encoder(
-    *, tokenizer: str, prompt: Prompt, max_tokens: int, over_length: str
+    *, tokenizer: str, prompt: Prompt, max_tokens: int, over_length: OverLength
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -56,28 +64,35 @@ def _encoder(
 
         loaded = load_tokenizer(tokenizer)
         prompt.prepare_tokenizer(loaded)
+
+        def length(turns: list[Message]) -> int:
+            return len(prompt.encode(loaded, turns).input_ids)
+
         for batch in batches:
-            added: dict[str, list[Any]] = {name: [] for name in ("ids", "mask", "tokens", "rule", "detail")}
-            for turns in batch.column("turns").to_pylist():
-                whole = prompt.encode(loaded, turns)
-                kept, rule = fit(whole, max_tokens=max_tokens, over_length=over_length)
-                count = len(whole.input_ids)
-                added["ids"].append(kept.input_ids)
-                added["mask"].append(kept.loss_mask)
-                added["tokens"].append(count)
-                added["rule"].append(rule)
-                added["detail"].append(f"{count} tokens, limit {max_tokens}" if rule else None)
-            columns = [
-                pa.array(added["ids"], pa.list_(pa.int32())),
-                pa.array(added["mask"], pa.list_(pa.bool_())),
-                pa.array(added["tokens"], pa.int32()),
-                pa.array(added["rule"], pa.string()),
-                pa.array(added["detail"], pa.string()),
-            ]
-            names = ["input_ids", "loss_mask", "tokens", "rule", "detail"]
-            yield pa.RecordBatch.from_arrays([*batch.columns, *columns], [*batch.schema.names, *names])
+            made: list[tuple[Any, ...]] = []
+            for row, turns in enumerate(batch.column("turns").to_pylist()):
+                parts = split_rounds(turns, max_tokens=max_tokens, count=length) if over_length == "split" else [turns]
+                for part, some in enumerate(parts):
+                    whole = prompt.encode(loaded, some)
+                    kept, rule = fit(whole, max_tokens=max_tokens, over_length=over_length)
+                    count = len(whole.input_ids)
+                    detail = f"{count} tokens, limit {max_tokens}" if rule else None
+                    made.append((row, part, some, kept.input_ids, kept.loss_mask, count, rule, detail))
+            columns = list(zip(*made, strict=True)) if made else [()] * 8
+            taken = batch.take(pa.array(columns[0], pa.int32()))
+            arrays = [pa.array(values, kind) for values, kind in zip(columns[1:], _added_types(), strict=True)]
+            names = ["part", "part_turns", "input_ids", "loss_mask", "tokens", "rule", "detail"]
+            yield pa.RecordBatch.from_arrays([*taken.columns, *arrays], [*batch.schema.names, *names])
 
     return encode
+
+
+def _added_types() -> list[Any]:
+    import pyarrow as pa
+
+    turns = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    numbers = [pa.list_(pa.int32()), pa.list_(pa.bool_()), pa.int32()]
+    return [pa.int32(), turns, *numbers, pa.string(), pa.string()]
 
 
 def identity(tokenizer: str, prompt: Prompt) -> str:

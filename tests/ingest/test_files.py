@@ -57,7 +57,7 @@ def test_an_inserted_row_changes_no_other_id(spark: Any, tmp_path: Path) -> None
         (b"[]", "json", "no record"),
         (b'[{"q": "1", "a": "x"}, {"q"', "json", r"record 1 can't be read.*copy or export"),
         (b'{"q": "1", "a": "x"}', "json", r"one JSON array.*format: jsonl"),
-        ("question,answer\n1,x\n".encode("utf-16"), "csv", "UTF-8"),
+        ("question,answer\n1,x\n".encode("utf-16-le"), "csv", "UTF-8"),
         (b"question,answer\n1,x\n", "csv", r"no q, a; fields: answer, question.*map the columns"),
         (b"q,a\n", "csv", "header and no record"),
     ],

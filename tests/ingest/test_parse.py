@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dolly.ingest.parse import FILE_RULES, Record, records
+from dolly.ingest.parse import FILE_RULES, records
+from dolly.ingest.record import Record
 
 FORMATS = ("json", "jsonl", "csv")
 ROWS = [
@@ -162,7 +163,21 @@ def test_a_file_without_rows_is_empty(file_format: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-be", "utf-32-be"])
+def test_another_unicode_encoding_with_its_mark_is_read(file_format: str, encoding: str) -> None:
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"
+    assert_rows(read((mark + written(ROWS, file_format).decode()).encode(encoding), file_format))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_another_unicode_encoding_that_is_cut_off_is_told(file_format: str, encoding: str) -> None:
+    (found,) = read(written(ROWS, file_format).decode().encode(encoding)[:-1], file_format)
+    assert_file_fault([found], "not_utf8_file")
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-be"])
 def test_another_unicode_encoding_is_told(file_format: str, encoding: str) -> None:
     content = written(ROWS, file_format).decode().encode(encoding)
     (found,) = read(content, file_format)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from dolly.ingest.parse import Record, mapped
+from dolly.ingest.columns import mapped
+from dolly.ingest.record import Record
 
 COLUMNS = {"instruction": "q", "output": "a", "input": None, "expected": "fact"}
 

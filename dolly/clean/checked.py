@@ -1,0 +1,153 @@
+"""Bronze rows → `checked`: the rules that look at one row, each row by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dolly.clean.annotate import PrivacySettings, with_annotations
+from dolly.clean.apply import with_checks, with_fixes, with_texts
+from dolly.clean.benchmarks import BenchmarkIndex
+from dolly.clean.conversations import with_clean_turns
+from dolly.clean.rules import Check, Fix
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_BEFORE_CHARACTERS = 2_000
+
+
+def example_rows(bronze: DataFrame, *, settings: str) -> DataFrame:
+    """`bronze_examples` in the shape that `checked_rows` takes.
+
+    Args:
+        bronze: rows of `bronze_examples`.
+        settings: hash of all that a row's verdict depends on besides the row.
+    """
+    from pyspark.sql import functions as F
+
+    single = F.array(_turn("user", F.col("instruction")), _turn("assistant", F.col("output")))
+    return bronze.select(
+        F.col("record_id").alias("example_id"),
+        F.lit("example").alias("kind"),
+        *("source", "visibility", "position", "uri"),
+        F.lit(None).cast("string").alias("title"),
+        F.xxhash64("record_id", "content_hash", F.lit(settings)).alias("input_hash"),
+        F.coalesce("input", F.lit("")).alias("context"),
+        F.coalesce("turns", single).alias("turns"),
+        F.col("turns").isNotNull().alias("conversation"),
+        *("group_name", "variant", "expected", "category"),
+    )
+
+
+def document_rows(bronze: DataFrame, *, settings: str) -> DataFrame:
+    """`bronze_documents` in the same shape: the text is the only turn, of the role `document`."""
+    from pyspark.sql import functions as F
+
+    absent = [F.lit("").alias(name) for name in ("group_name", "variant", "expected", "category")]
+    return bronze.select(
+        F.col("document_id").alias("example_id"),
+        F.lit("document").alias("kind"),
+        *("source", "visibility"),
+        F.lit(-1).cast("bigint").alias("position"),
+        *("uri", "title"),
+        F.xxhash64("document_id", "title", "text", F.lit(settings)).alias("input_hash"),
+        F.lit("").alias("context"),
+        F.array(_turn("document", F.col("text"))).alias("turns"),
+        F.lit(False).alias("conversation"),
+        *absent,
+    )
+
+
+def checked_rows(
+    rows: DataFrame,
+    *,
+    dataset: str,
+    fixes: Sequence[Fix],
+    checks: Sequence[Check],
+    privacy: PrivacySettings | None,
+    benchmarks: BenchmarkIndex | None,
+    conversations: bool,
+    reject_personal_data: bool,
+) -> DataFrame:
+    """Applies the rules.
+
+    Args:
+        rows: from `example_rows` or `document_rows`.
+        dataset: name of the config.
+        fixes: rules that change a text, in their order.
+        checks: rules that reject or flag a row, after what concerns the data set as a whole: a broken
+            conversation, a benchmark's question, personal data.
+        privacy: how personal data is masked; None leaves it.
+        benchmarks: questions that reject a row; None for none.
+        conversations: are there rows of several rounds?
+        reject_personal_data: reject rows that hold some, besides masking it.
+
+    Returns:
+        Rows of the table `checked`.
+    """
+    from pyspark.sql import functions as F
+
+    contents = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]), "context")
+    rows = rows.withColumn("before", F.substring(contents, 1, _BEFORE_CHARACTERS))
+    if conversations:
+        whole = rows.where("conversation").transform(with_clean_turns)
+        rows = rows.where("NOT conversation").unionByName(whole, allowMissingColumns=True)
+        rows = rows.withColumns({"broken": F.col("rule"), "broken_detail": F.col("detail")}).drop("rule", "detail")
+    else:
+        rows = rows.withColumns({"broken": F.lit(None).cast("string"), "broken_detail": F.lit(None).cast("string")})
+    rows = rows.transform(with_fixes, list(fixes))
+    rows = with_annotations(rows, privacy=privacy, languages=True, benchmarks=benchmarks)
+    rows = rows.transform(with_texts).transform(with_checks, list(checks))
+    masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
+    held = F.col("benchmark").isNotNull()
+    found = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
+    told = {
+        "benchmark_question": F.format_string("%s: '%s'", "benchmark", "gram"),
+        "personal_data": F.array_join(F.array_distinct("personal"), ", "),
+    }
+    rule = F.coalesce("broken", *[F.when(applies, F.lit(name)) for name, applies in found.items()], "rule")
+    detail = F.coalesce("broken_detail", *[F.when(found[name], told[name]) for name in found], "detail")
+    named = F.when(masked, F.array_append("fixes", F.lit("personal_data"))).otherwise(F.col("fixes"))
+    rows = rows.withColumns({"rule": rule, "detail": detail, "fixes": named})
+    return _columns(rows, dataset=dataset)
+
+
+def _columns(rows: DataFrame, *, dataset: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
+    # The same joining of task and context as prompts.user_content.
+    first = F.get("turns", F.lit(0))
+    asked = F.when(F.col("context") == "", first["content"]).otherwise(
+        F.concat(first["content"], F.lit("\n\n"), "context")
+    )
+    merged = F.concat(F.array(_turn(first["role"], asked)), F.slice("turns", 2, 2**31 - 1))
+    turns = F.when(F.col("context") == "", F.col("turns")).otherwise(merged)
+    named = F.when(
+        F.col("group_name") != "", F.sha2(F.concat_ws("\u0001", "source", F.concat(F.lit("group:"), "group_name")), 256)
+    )
+    return rows.select(
+        F.lit(dataset).alias("dataset"),
+        *("example_id", "kind", "source", "visibility", "position", "uri", "title", "input_hash"),
+        "content_key",
+        F.when((F.size("turns") == 2) & (F.col("kind") == "example"), F.col("question_key")).alias("question_key"),
+        "bands",
+        turns.alias("turns"),
+        F.length("answer").alias("answer_length"),
+        F.coalesce(named, F.sha2(F.concat_ws("\u0001", "source", F.col("question_key").cast("string")), 256)).alias(
+            "group_id"
+        ),
+        named.alias("wordings"),
+        "variant",
+        # A fact that was masked can't be asked for.
+        F.when(masked & ~F.contains("answer", "expected"), F.lit("")).otherwise(F.col("expected")).alias("expected"),
+        *("category", "language", "personal", "fixes", "flags", "rule", "detail"),
+        F.when(F.col("rule").isNotNull() & ~masked, F.col("before")).alias("before"),
+    )
+
+
+def _turn(role: str | Column, content: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.struct((F.lit(role) if isinstance(role, str) else role).alias("role"), content.alias("content"))

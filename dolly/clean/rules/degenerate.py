@@ -1,0 +1,130 @@
+"""Answers that a model or an export spoilt: loops, echoes, cut ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from dolly.clean.rules.kinds import Check, guarded
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+REASONS = {
+    "repeated_text": "the answer says the same words or the same line over and over",
+    "echo": "the answer only repeats the question",
+    "echoed_input": "the answer only repeats the context",
+    "truncated": "the answer ends in the middle of a sentence",
+    "page_leftover": "the answer ends with a button of the page that it was copied from",
+    "unclosed_code": "a code block of the answer has no end",
+}
+_WORD = r"[\p{L}\p{N}][\p{L}\p{N}'’-]*+"
+_GAP = r"[\s\p{P}]{1,3}"
+_PROBE_CHARACTERS = 24
+_WHOLE_CHARACTERS = 300
+_ECHO_CHARACTERS = 20
+_LOOP_CHARACTERS = 30
+_CUT_CHARACTERS = 200
+_LINE_CHARACTERS = 80
+_ITEM = r"^\s*(?:[-*•·>|#+]|\(?\w{1,3}[.):]\s)"
+# Words that no sentence ends with, a comma, a year cut in two.
+_HANGING = (
+    r"\s(?:and|or|nor|the|a|an|of|with|but|because|from|than|into|your|their|our|its|is|are|was|were|such as)$"
+    r"|[\p{L}\p{N}],$|\s(?:in|to|since|from|by|until|of) (?:1[89]|20)$"
+)
+# A long last clause without an end, after sentences that have theirs.
+_UNENDED = r"[\p{Ll})\"”][.!?] [^.!?\n]{20,}[.!?] +\p{Lu}(?:[\p{L}'’-]+,? ){6,80}\p{Ll}+$"
+_ABOUT_PAGES = r"(?i)\b(?:button|slogan|headline|call to action|tagline)\b"
+_LEFTOVER = r"(?i)[.!?\s](?:view|read|show|see|learn|load|know) (?:more|less)(?: \W{1,3})?$|(?i)\bclick here to (?:expand|view more)$"
+
+
+def degenerate_checks(*, max_repeats: int) -> list[Check]:
+    """Checks of how an answer goes on and ends.
+
+    Args:
+        max_repeats: how often the same words, or the same line, may follow one another.
+    """
+    from pyspark.sql import functions as F
+
+    answer, last = F.col("answer"), F.col("last_answer")
+    question, context, task = F.col("question"), F.col("context"), F.col("instruction")
+    end = F.substring(last, -60, 60)
+
+    def check(name: str, severity: Literal["reject", "flag"], applies: Column, detail: Column) -> Check:
+        return Check(name, severity, applies, detail, REASONS[name])
+
+    fences = (F.length(last) - F.length(F.replace(last, F.lit("```"), F.lit("")))) / 3
+    leftover = guarded(F.substring(last, -40, 40).rlike(_LEFTOVER), ~question.rlike(_ABOUT_PAGES))
+    return [
+        check("repeated_text", "reject", _repeats(answer, max_repeats), _repeated_piece(answer, max_repeats)),
+        check("echo", "reject", _echoes(answer, question) | _echoes(answer, task), answer),
+        # Case and punctuation may be all that was asked to be changed.
+        check("echoed_input", "flag", (F.length(answer) >= _ECHO_CHARACTERS) & (answer == context), answer),
+        check("truncated", "flag", _cut(last), end),
+        check("page_leftover", "flag", leftover, end),
+        check("unclosed_code", "flag", guarded(last.contains("```"), fences % 2 == 1), end),
+    ]
+
+
+def _loop(times: int) -> str:
+    """The same 3 to 31 words, or the same line, once and then `times` times more."""
+    words = rf"(?<![\p{{L}}\p{{N}}])((?:{_WORD}{_GAP}){{2,30}}?{_WORD})(?:{_GAP}\1){{{times}}}(?![\p{{L}}\p{{N}}])"
+    line = rf"(?m)^(.*\p{{L}}{{2}}.*)(?:\n+\2){{{times}}}$"
+    return f"{words}|{line}"
+
+
+def _repeats(answer: Column, times: int) -> Column:
+    """A regular expression with a back reference is too dear for every row.
+
+    A loop fills the end or the middle of a text, so that a piece from there occurs again and again:
+    only such texts are searched.
+    """
+    from pyspark.sql import functions as F
+
+    length, probe = F.length(answer), _PROBE_CHARACTERS
+    middle = (length / 2).cast("int")
+    end = F.substring(answer, -probe, probe)
+    inner = F.substring(answer, middle, F.lit(probe))
+    suspect = F.substring(answer, F.lit(1), length - probe).contains(end)
+    suspect |= F.substring(answer, middle + probe, length).contains(inner)
+    long = guarded(
+        suspect, guarded(_occurs(answer, end, times) | _occurs(answer, inner, times), answer.rlike(_loop(times)))
+    )
+    return (
+        F.when(length <= _LOOP_CHARACTERS, False)
+        .when(length <= _WHOLE_CHARACTERS, answer.rlike(_loop(times)))
+        .otherwise(long)
+    )
+
+
+def _occurs(answer: Column, piece: Column, times: int) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.length(answer) - F.length(F.replace(answer, piece, F.lit(""))) > times * F.length(piece)
+
+
+def _repeated_piece(answer: Column, times: int) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.substring(F.regexp_extract(answer, _loop(times), 0), 1, 200)
+
+
+def _echoes(answer: Column, text: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    def plain(text: Column) -> Column:
+        return F.lower(F.regexp_replace(text, r"[\s\p{P}]+", " "))
+
+    # A greeting may be answered by the same greeting.
+    near = (F.length(answer) >= _ECHO_CHARACTERS) & (F.abs(F.length(answer) - F.length(text)) <= 5)
+    return guarded(near, plain(answer) == plain(text))
+
+
+def _cut(answer: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    line = F.substring_index(answer, "\n", -1)
+    hanging = F.substring(line, -16, 16).rlike(_HANGING)
+    cut = hanging | F.substring(line, -400, 400).rlike(_UNENDED)
+    letter = F.substring(line, -1, 1).rlike(r"[\p{Ll},\d]")
+    long = (F.length(answer) >= _CUT_CHARACTERS) & (F.length(line) >= _LINE_CHARACTERS)
+    return guarded(long & letter, cut & ~F.substring(line, 1, 8).rlike(_ITEM))

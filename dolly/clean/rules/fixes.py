@@ -1,0 +1,106 @@
+"""The fixes: what may be mended without a change of meaning, in the order in which it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dolly.clean.rules.encoding import may_be_mojibake, without_entities, without_escapes, without_mojibake
+from dolly.clean.rules.kinds import Fix, Part, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import Column
+
+    Change = Callable[[Column], Column]
+
+REASONS = {
+    "mojibake": "UTF-8 was read as Windows-1252 or Latin-1: Ã© for é",
+    "html_entities": "HTML entities stood in prose: &amp; for &",
+    "line_endings": "lines ended in \\r, \\r\\n or a Unicode line separator",
+    "escape_sequences": 'line breaks, tabs or quotes were written as \\n, \\t, \\"',
+    "control_characters": "the text had control characters or a terminal's colour codes",
+    "byte_order_mark": "the text had a byte order mark",
+    "zero_width": "the text had invisible characters that no script needs there",
+    "bidi_controls": "the text had characters that change the direction of writing",
+    "outer_whitespace": "white space stood around the text",
+    "no_input_marker": "the context was only a marker for 'no input'",
+}
+
+_LINE_END = r"\r\n?|[\u2028\u2029]"
+# Of a terminal: colours and cursor moves (CSI), window titles (OSC), character sets (ECMA-48).
+_TERMINAL = r"\x1B(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1B]{0,200}(?:\x07|\x1B\\)|[()][A-Z0-9])?"
+_CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]"
+# Scripts whose letters join or break at ZWNJ and ZWJ (Hebrew to Myanmar, Mongolian, Arabic's forms),
+# and what emoji are joined from.
+_JOINED = r"\u0590-\u109F\u1780-\u1CFF\uA800-\uABFF\uFB1D-\uFDFF\uFE0F\uFE70-\uFEFC\p{So}\p{Sk}\x{1F000}-\x{1FAFF}"
+# Thai, Lao, Myanmar, Khmer: a zero-width space parts their words.
+_UNSPACED = r"\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF"
+_ZERO_WIDTH = (
+    r"[\u00AD\u180E\u2060-\u2064\uFFF9-\uFFFB]"
+    rf"|(?<![{_UNSPACED}])\u200B|\u200B(?![{_UNSPACED}])"
+    rf"|(?<![{_JOINED}])[\u200C\u200D](?![{_JOINED}])"
+    # Tag characters spell hidden text; only the flags of regions, black flag first, need them.
+    r"|(?<![\x{1F3F4}\x{E0020}-\x{E007F}])[\x{E0000}-\x{E007F}]++"
+)
+_BIDI = r"[\u202A-\u202E\u2066-\u2069]"
+_MARKS = r"[\u200E\u200F\u061C]"
+_RIGHT_TO_LEFT = r"[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]"
+_WHITE = " \t\n\x0b\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# What generated records write where there is no context, in any quoting and spelling.
+_NO_INPUT = r"(?i)^[\W_]*(no[\W_]*input([\W_]*(required|needed|provided))?|n[\W_]*/[\W_]*a|none|nil|null|empty)[\W_]*$"
+_NO_INPUT_CHARACTERS = 100
+
+
+def fixes() -> list[Fix]:
+    """The fixes in the order in which they are applied."""
+    from pyspark.sql import functions as F
+
+    def rule(name: str, apply: Change, part: Part = "all", gate: Change | None = None) -> Fix:
+        return Fix(name, part, apply, REASONS[name], gate)
+
+    return [
+        rule("mojibake", without_mojibake, gate=may_be_mojibake),
+        rule("html_entities", without_entities),
+        rule("line_endings", lambda text: F.regexp_replace(text, _LINE_END, "\n"), gate=_has_controls),
+        rule("escape_sequences", without_escapes),
+        rule(
+            "control_characters", lambda text: F.regexp_replace(text, f"{_TERMINAL}|{_CONTROL}", ""), gate=_has_controls
+        ),
+        rule("byte_order_mark", lambda text: F.replace(text, F.lit("\ufeff"), F.lit("")), gate=_has_controls),
+        rule("zero_width", lambda text: F.regexp_replace(text, _ZERO_WIDTH, ""), gate=_has_controls),
+        rule("bidi_controls", _without_bidi, gate=_has_controls),
+        rule("outer_whitespace", lambda text: F.btrim(text, F.lit(_WHITE))),
+        rule("no_input_marker", _without_marker, "context"),
+    ]
+
+
+def _has_controls(text: Column) -> Column:
+    """True where a text has control or invisible characters, or a numeric entity that may stand for one.
+
+    One class of characters: Java searches for it some five times faster than for a union of ranges.
+    """
+    from pyspark.sql import functions as F
+
+    separators = text.contains("\u2028") | text.contains("\u2029")
+    return (
+        text.rlike(r"[\p{C}&&[^\t\n]]")
+        | text.contains("&#")
+        | guarded(F.octet_length(text) != F.length(text), separators)
+    )
+
+
+def _without_marker(context: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    short = F.length(context) <= _NO_INPUT_CHARACTERS
+    return F.when(short, F.regexp_replace(context, _NO_INPUT, "")).otherwise(context)
+
+
+def _without_bidi(text: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    # Right-to-left text needs the marks: they keep its numbers and brackets in place.
+    pattern = F.when(text.rlike(_RIGHT_TO_LEFT), F.lit(_BIDI)).otherwise(F.lit(f"{_BIDI}|{_MARKS}"))
+    found = text.rlike(f"{_BIDI}|{_MARKS}")
+    return F.when(found, F.regexp_replace(text, pattern, F.lit(""))).otherwise(text)

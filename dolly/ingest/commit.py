@@ -1,0 +1,186 @@
+"""What was read → the tables, in an order in which a kill between any two commits loses nothing.
+
+`bronze_files` marks the files whose rows will be overwritten; bronze; `rejected`; `bronze_files` as it now is.
+A run that finds marks reads those files again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from dolly.accounting import rejected_rows
+from dolly.ingest.rows import file_tag
+from dolly.ingest.state import STAGE, Difference, FileRow, Rejections, files_frame, in_progress, keys_frame
+from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
+from dolly.tables import Changes, Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_WRITER = "dolly ingest"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source: what it was, what it is, and the rows that were read of it.
+
+    `results` holds the new rows of `bronze_files`, `frame` is None where nothing was to be read.
+    """
+
+    source: str
+    visibility: str
+    table: Table
+    settings: str
+    identities: dict[str, str]
+    known: dict[str, FileRow]
+    difference: Difference
+    frame: DataFrame | None
+    results: dict[str, FileRow]
+
+    @property
+    def folder(self) -> bool:
+        """Does the source hold several files?"""
+        return any(self.identities.values())
+
+    @property
+    def has_bad_rows(self) -> bool:
+        """Are there rows in `frame` for `rejected`?"""
+        return bool(self.difference.refresh) or any(row.rejected for row in self.results.values())
+
+    @property
+    def rewritten(self) -> frozenset[str]:
+        """Uris whose bronze rows change."""
+        return self.difference.read | self.difference.removed
+
+    @property
+    def overwritten(self) -> frozenset[str]:
+        """Those of them that were ingested before."""
+        return self.rewritten & self.known.keys()
+
+    @property
+    def files(self) -> dict[str, FileRow]:
+        """`bronze_files` as it will be."""
+        kept = self.difference.unchanged | self.difference.refresh
+        return {uri: self.known[uri] for uri in kept} | self.results
+
+    @property
+    def tags(self) -> set[str]:
+        """Tags of the rejected rows that the files have."""
+        return {
+            file_tag(source=self.source, identity=self.identities[uri], version=row.checksum, settings=self.settings)
+            for uri, row in self.files.items()
+        }
+
+
+def stale(parts: list[Part], there: Rejections) -> list[str]:
+    """Ids of rejected rows of files, or versions of files, that are no more."""
+    current = set().union(*(part.tags for part in parts))
+    return [example for tag, ids in there.ids.items() if tag not in current for example in ids]
+
+
+def commit(
+    spark: SparkSession, tables: Tables, parts: list[Part], gone: list[str], *, dataset: str
+) -> dict[str, Changes]:
+    """Writes the parts.
+
+    Args:
+        spark: the session.
+        tables: where to.
+        parts: the sources.
+        gone: ids of rejected rows to delete.
+        dataset: name of the config.
+
+    Returns:
+        What changed in each source's bronze table.
+    """
+    rewritten = [part for part in parts if part.rewritten]
+    marks = {(part.source, uri): in_progress(part.known[uri]) for part in rewritten for uri in part.overwritten}
+    if marks:
+        tables.merge(files_frame(spark, marks), BRONZE_FILES, writer=_WRITER)
+    changes = {part.source: _bronze(spark, tables, part) for part in rewritten}
+    _rejected(spark, tables, parts, gone, dataset)
+    if rewritten:
+        files = {(part.source, uri): row for part in rewritten for uri, row in part.results.items()}
+        removed = [(part.source, uri) for part in rewritten for uri in part.difference.removed]
+        tables.merge(
+            files_frame(spark, files),
+            BRONZE_FILES,
+            gone=keys_frame(spark, BRONZE_FILES.key, removed) if removed else None,
+            writer=_WRITER,
+        )
+    return changes
+
+
+def _bronze(spark: SparkSession, tables: Tables, part: Part) -> Changes:
+    from pyspark.sql import functions as F
+
+    tables.ensure(spark, part.table)
+    rows = _empty(spark, part.table) if part.frame is None else bronze_rows(part.frame, part)
+    _retire_other_table(spark, tables, part)
+    gone, scope = None, {"source": part.source}
+    if tables.rows(part.table, **scope):
+        kept = part.difference.unchanged | part.difference.refresh
+        old = tables.read(spark, part.table).where(F.col("source") == part.source)
+        old = old.join(F.broadcast(keys_frame(spark, ("uri",), [(uri,) for uri in kept])), "uri", "left_anti")
+        gone = old.join(rows.select(*part.table.key), list(part.table.key), "left_anti").select(*part.table.key)
+    return tables.merge(rows, part.table, gone=gone, scope=scope, writer=_WRITER)
+
+
+def bronze_rows(frame: DataFrame, part: Part) -> DataFrame:
+    """The good rows as the part's bronze table has them."""
+    from pyspark.sql import functions as F
+
+    rows = (
+        frame.where("rule IS NULL")
+        .withColumn("source", F.lit(part.source))
+        .withColumn("visibility", F.lit(part.visibility))
+        .withColumn("arrived_at", F.current_timestamp())
+    )
+    if part.table is BRONZE_DOCUMENTS:
+        return rows
+    rows = rows.withColumnRenamed("group", "group_name")
+    mapped = ("instruction", "input", "output", "turns", "group_name", "variant", "expected", "category")
+    return rows.withColumn("content_hash", F.xxhash64(*mapped))
+
+
+def _retire_other_table(spark: SparkSession, tables: Tables, part: Part) -> None:
+    """A source that has become one of documents, or no longer is, leaves no row where it was."""
+    other = BRONZE_EXAMPLES if part.table is BRONZE_DOCUMENTS else BRONZE_DOCUMENTS
+    scope = {"source": part.source}
+    if tables.exists(other) and tables.rows(other, **scope):
+        tables.sync(_empty(spark, other), other, scope=scope, writer=_WRITER)
+
+
+def _rejected(spark: SparkSession, tables: Tables, parts: list[Part], gone: list[str], dataset: str) -> None:
+    from pyspark.sql import DataFrame
+
+    frames = [_bad_rows(part.frame, part, dataset) for part in parts if part.frame is not None and part.has_bad_rows]
+    if not frames and not gone:
+        return
+    rows = reduce(DataFrame.unionByName, frames) if frames else _empty(spark, REJECTED)
+    keys = keys_frame(spark, REJECTED.key, [(dataset, STAGE, example) for example in gone]) if gone else None
+    tables.merge(rows, REJECTED, gone=keys, scope={"dataset": dataset, "stage": STAGE}, writer=_WRITER)
+
+
+def _bad_rows(frame: DataFrame, part: Part, dataset: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    bad = frame.where("rule IS NOT NULL").withColumn("source", F.lit(part.source))
+    # Of a folder's row, `position` alone would not say where it is.
+    if part.folder:
+        bad = bad.withColumn("detail", F.concat("uri", F.lit(": "), "detail"))
+    if part.table is BRONZE_EXAMPLES:
+        bad = bad.withColumn("before", F.col("raw"))
+    bad = rejected_rows(bad, dataset=dataset, stage=STAGE, example_id="rejected_id")
+    if part.table is BRONZE_EXAMPLES:
+        return bad
+    from dolly.ingest.convert import RULES
+
+    reasons = F.create_map(*[F.lit(text) for pair in RULES.items() for text in pair])
+    return bad.withColumn("reason", F.coalesce("reason", reasons[F.col("rule")]))
+
+
+def _empty(spark: SparkSession, table: Table) -> DataFrame:
+    return spark.createDataFrame([], ", ".join(f"{column.name} {column.type}" for column in table.columns))

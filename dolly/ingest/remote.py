@@ -1,0 +1,91 @@
+"""Files of an object store or cluster file system, listed and read by Spark.
+
+Spark passes over names that begin with "_" or "."; here, that can't be helped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dolly.errors import DataError
+from dolly.ingest.listing import Found, judged, printable_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def remote_files(spark: SparkSession, root: str, *, suffixes: tuple[str, ...], max_bytes: int) -> list[Found]:
+    """The files at a URI, a file's or a folder's, sorted by their path.
+
+    Args:
+        spark: the session.
+        root: the URI.
+        suffixes: what the names of a folder's files end with, lower case.
+        max_bytes: size from which a file gets `file_too_large`.
+
+    Raises:
+        DataError: there is nothing, or it can't be listed.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        entries = _binary(spark, [root]).select("path", "length").collect()
+    except PySparkException as error:
+        raise DataError(
+            found=f"{root} can't be listed ({first_line(error)})",
+            expected="a file or folder that Spark can read",
+            fix="correct the path, or give Spark the store's jars and credentials by spark.conf",
+        ) from error
+    top = _path(root).rstrip("/")
+    files = []
+    for entry in entries:
+        path = _path(entry["path"])
+        if path == top:
+            uri, identity = printable_name(path.rpartition("/")[2]), ""
+        else:
+            uri = identity = printable_name(path.removeprefix(top + "/"))
+        found = Found(uri, identity, _with_slashes(entry["path"]), entry["length"])
+        files.append(judged(found, suffixes if identity else ("",), max_bytes))
+    return sorted(files)
+
+
+def remote_contents(spark: SparkSession, paths: list[str]) -> DataFrame:
+    """`path` and `content` of each of the files."""
+    from pyspark.sql import functions as F
+
+    bare = F.regexp_replace("path", "^([a-z0-9]+):/(?!/)", "$1:///")
+    # Spark would read []{}*? in a path as a pattern.
+    literal = [re.sub(r"([\[\]{}*?\\])", r"\\\1", path) for path in paths]
+    return _binary(spark, literal).select(bare.alias("path"), "content")
+
+
+def remote_checksums(spark: SparkSession, files: list[Found]) -> dict[str, str]:
+    """uri → sha256 of each file, computed on the executors."""
+    from pyspark.sql import functions as F
+
+    uris = {one.path: one.uri for one in files}
+    rows = remote_contents(spark, list(uris)).select("path", F.sha2("content", 256).alias("checksum")).collect()
+    return {uris[row["path"]]: row["checksum"] for row in rows}
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception of Spark or of the JVM says, without the trace."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.getMessage() if java is not None else error)
+    return (text.strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _binary(spark: SparkSession, paths: list[str]) -> DataFrame:
+    return spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(paths)
+
+
+def _path(uri: str) -> str:
+    """What follows the scheme and the host; no part of a name is taken for a query."""
+    return re.sub(r"^[A-Za-z0-9+.-]+:(//[^/]*)?", "", uri)
+
+
+def _with_slashes(path: str) -> str:
+    """Spark writes file:/a for file:///a."""
+    scheme, _, rest = path.partition(":")
+    return path if rest.startswith("//") else f"{scheme}://{rest}"

@@ -1,0 +1,179 @@
+"""A source of the config → what it holds now, and how its rows are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dolly.config import Ingest, Source
+from dolly.ingest import warehouse
+from dolly.ingest.arrow_folder import download
+from dolly.ingest.files import find, records_frame
+from dolly.ingest.listing import Found, checksums
+from dolly.ingest.parse import SUFFIXES
+from dolly.ingest.remote import remote_checksums
+from dolly.ingest.rows import Reading
+from dolly.ingest.state import FileRow
+from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Raised when the same bytes give other rows than before, so that all files are read again.
+_PARSER = 1
+
+Frame = Callable[[frozenset[str], frozenset[str]], "DataFrame"]
+
+
+class Opened(NamedTuple):
+    """A source as it is now.
+
+    `identities` is uri → identity; `versions` uri → checksum of those that may be as they were;
+    `frame` makes rows of the uris to be read, and of those whose rejected rows alone are wanted.
+    """
+
+    identities: dict[str, str]
+    versions: dict[str, str]
+    frame: Frame
+    one_file: bool
+
+
+def settings_hash(source: Source, limits: Ingest) -> str:
+    """A hash of all that decides, beside a file's bytes, which rows it gives."""
+    parts = {
+        "parser": _PARSER,
+        "format": source.format,
+        "split": source.split,
+        "visibility": source.visibility,
+        "columns": None if source.format == "documents" else source.columns.model_dump(),
+        "limits": limits.model_dump(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def target(source: Source) -> Table:
+    """The table that the source's rows go to."""
+    return BRONZE_DOCUMENTS if source.format == "documents" else BRONZE_EXAMPLES
+
+
+def open_source(
+    spark: Callable[[], SparkSession],
+    source: Source,
+    *,
+    limits: Ingest,
+    known: Mapping[str, FileRow],
+    settings: str,
+    allow_network: bool,
+    scratch: ExitStack,
+) -> Opened:
+    """Looks at a source; of files that may have changed, the bytes are hashed.
+
+    Args:
+        spark: gives the session; not called for local files.
+        source: the source.
+        limits: of files and records.
+        known: what `bronze_files` holds of it.
+        settings: as `settings_hash`.
+        allow_network: may a hub be asked?
+        scratch: holds what must stay until the rows are written.
+
+    Raises:
+        DataError: there is nothing, or it can't be read.
+        UsageError: the config forbids it.
+    """
+    if source.format == "documents" or source.format in SUFFIXES:
+        return _files(spark, source, limits, known, settings)
+    # Spark would take a table that it still holds for one of the same place, even where it has changed.
+    scratch.callback(spark().catalog.clearCache)
+    snapshot = _snapshot(spark(), source, allow_network, scratch)
+    reading = _reading(source, limits, settings)
+
+    def frame(read: frozenset[str], refresh: frozenset[str]) -> DataFrame:
+        rows = warehouse.table_frame(snapshot, reading)
+        return rows if read else rows.where("rule IS NOT NULL")
+
+    return Opened({snapshot.uri: ""}, {snapshot.uri: snapshot.checksum}, frame, one_file=False)
+
+
+def _files(
+    spark: Callable[[], SparkSession], source: Source, limits: Ingest, known: Mapping[str, FileRow], settings: str
+) -> Opened:
+    documents = source.format == "documents"
+    if documents:
+        from dolly.ingest.convert import SUFFIXES as DOCUMENTS
+
+        suffixes = tuple(sorted(DOCUMENTS))
+    else:
+        suffixes = SUFFIXES[source.format]
+    max_bytes = limits.max_file_megabytes << 20
+    found = find(spark, source=source.name, path=source.path, suffixes=suffixes, max_bytes=max_bytes)
+
+    def frame(read: frozenset[str], refresh: frozenset[str]) -> DataFrame:
+        files = [one for one in found if one.uri in read or one.uri in refresh]
+        if documents:
+            return _documents(spark(), files, source, limits, settings, refresh)
+        reading = _reading(source, limits, settings)
+        return records_frame(spark(), files, reading, max_bytes=max_bytes, only_rejected=refresh)
+
+    same = [one for one in found if (row := known.get(one.uri)) and (row.settings, row.size) == (settings, one.size)]
+    return Opened(
+        {one.uri: one.identity for one in found},
+        _versions(spark, same),
+        frame,
+        one_file=not documents and not found[0].identity,
+    )
+
+
+def _versions(spark: Callable[[], SparkSession], files: list[Found]) -> dict[str, str]:
+    remote = [one for one in files if "://" in one.path and not one.rule]
+    local = [one for one in files if "://" not in one.path or one.rule]
+    return checksums(local) | (remote_checksums(spark(), remote) if remote else {})
+
+
+def _documents(
+    spark: SparkSession, files: list[Found], source: Source, limits: Ingest, settings: str, refresh: frozenset[str]
+) -> DataFrame:
+    from dolly.ingest.convert import Limits
+    from dolly.ingest.documents import documents_frame
+
+    each = Limits(
+        max_bytes=limits.max_file_megabytes << 20,
+        max_pages=limits.max_pages,
+        max_seconds=limits.max_seconds,
+        max_memory_bytes=limits.max_memory_megabytes << 20,
+        max_characters=limits.max_document_characters,
+    )
+    return documents_frame(spark, files, source=source.name, settings=settings, limits=each, only_rejected=refresh)
+
+
+def _reading(source: Source, limits: Ingest, settings: str) -> Reading:
+    columns = source.columns
+    return Reading(
+        source=source.name,
+        file_format=source.format,
+        columns={name: getattr(columns, name) for name in type(columns).model_fields},
+        required=columns.required(),
+        max_characters=limits.max_record_characters,
+        settings=settings,
+    )
+
+
+def _snapshot(spark: SparkSession, source: Source, allow_network: bool, scratch: ExitStack) -> warehouse.Snapshot:
+    if source.format == "delta":
+        return warehouse.delta_table(spark, source.path, source.version)
+    if source.format == "parquet":
+        return warehouse.parquet_files(spark, source.path)
+    if source.format == "jdbc" and source.jdbc is not None:
+        return warehouse.database_table(spark, **source.jdbc.model_dump())
+    if source.format == "datasets":
+        return warehouse.saved_dataset(spark, source.path, source.split)
+    folder = Path(
+        scratch.enter_context(tempfile.TemporaryDirectory(prefix="dolly-hub-")), source.path.replace("/", "_")
+    )
+    download(source.path, source.split, folder, allow_network=allow_network)
+    return warehouse.saved_dataset(spark, str(folder), source.split)

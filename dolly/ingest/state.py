@@ -1,0 +1,144 @@
+"""What earlier runs have ingested, and what of it is no longer so.
+
+A file whose bytes and settings are those of its row in `bronze_files` is not read again. That row is
+written after all others, and marked before others are overwritten: so a killed run is noticed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from dolly.ingest.rows import file_tag
+from dolly.schema import BRONZE_FILES, REJECTED, Table
+from dolly.tables import Tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+STAGE = "ingest"
+# Checksum of a file whose rows are being written.
+_IN_PROGRESS = ""
+
+
+class FileRow(NamedTuple):
+    """A row of `bronze_files`; `size` in bytes, None where there are none."""
+
+    checksum: str
+    size: int | None
+    settings: str
+    records: int
+    rejected: int
+
+
+class Difference(NamedTuple):
+    """Uris of a source's files: to be read; to be read for their rejected rows only; gone; as they were."""
+
+    read: frozenset[str]
+    refresh: frozenset[str]
+    removed: frozenset[str]
+    unchanged: frozenset[str]
+
+
+class Rejections(NamedTuple):
+    """A data set's rows of `rejected` that this stage wrote: tag → ids, source → rows of each rule."""
+
+    ids: dict[str, list[str]]
+    rules: dict[str, Counter[str]]
+
+
+def known_files(tables: Tables, table: Table, source: str) -> dict[str, FileRow]:
+    """uri → what `bronze_files` holds of the source; none of it counts where `table` holds other rows."""
+    if not tables.exists(BRONZE_FILES):
+        return {}
+    names = ["uri", "checksum", "bytes", "settings", "records", "rejected"]
+    rows = tables.read_arrow(BRONZE_FILES, columns=names, scope=source).to_pydict()
+    known = {uri: FileRow(*values) for uri, *values in zip(*(rows[name] for name in names), strict=True)}
+    there = tables.rows(table, source=source) if tables.exists(table) else 0
+    if there == sum(row.records - row.rejected for row in known.values()):
+        return known
+    # A kill after new files' rows were written, before those of `bronze_files` were.
+    return {uri: in_progress(row) for uri, row in known.items()}
+
+
+def rejections(tables: Tables, dataset: str) -> Rejections:
+    """The data set's rejected rows of this stage, by the tag of their file and by source."""
+    ids: dict[str, list[str]] = {}
+    rules: dict[str, Counter[str]] = {}
+    if tables.exists(REJECTED):
+        names = ["stage", "example_id", "source", "rule"]
+        rows = tables.read_arrow(REJECTED, columns=names, scope=dataset).to_pydict()
+        for stage, example, source, rule in zip(*(rows[name] for name in names), strict=True):
+            if stage == STAGE:
+                ids.setdefault(example[:16], []).append(example)
+                rules.setdefault(source, Counter())[rule] += 1
+    return Rejections(ids, rules)
+
+
+def difference(
+    *,
+    source: str,
+    identities: Mapping[str, str],
+    versions: Mapping[str, str],
+    settings: str,
+    known: Mapping[str, FileRow],
+    there: Rejections,
+) -> Difference:
+    """Compares what a source holds with what is known of it.
+
+    Args:
+        source: its name.
+        identities: uri → identity of each file.
+        versions: uri → checksum, of the files that may be as they were.
+        settings: hash of how they are read.
+        known: what `bronze_files` holds of them.
+        there: the data set's rejected rows.
+    """
+    read: set[str] = set()
+    refresh: set[str] = set()
+    unchanged: set[str] = set()
+    for uri, identity in identities.items():
+        row = known.get(uri)
+        if row is None or row.settings != settings or not row.checksum or row.checksum != versions.get(uri):
+            read.add(uri)
+            continue
+        tag = file_tag(source=source, identity=identity, version=row.checksum, settings=settings)
+        # Another data set may have ingested the file first.
+        (unchanged if len(there.ids.get(tag, ())) == row.rejected else refresh).add(uri)
+    removed = known.keys() - identities.keys()
+    return Difference(frozenset(read), frozenset(refresh), frozenset(removed), frozenset(unchanged))
+
+
+def in_progress(row: FileRow) -> FileRow:
+    """The row of a file whose rows are about to be overwritten, or can't be trusted."""
+    return row._replace(checksum=_IN_PROGRESS)
+
+
+def files_frame(spark: SparkSession, rows: Mapping[tuple[str, str], FileRow]) -> DataFrame:
+    """Rows of `bronze_files`, by (source, uri)."""
+    import pyarrow as pa
+
+    keys, values = list(rows), list(rows.values())
+    now = dt.datetime.now(dt.UTC)
+    columns = {
+        "source": pa.array([source for source, _ in keys], pa.string()),
+        "uri": pa.array([uri for _, uri in keys], pa.string()),
+        "checksum": pa.array([row.checksum for row in values], pa.string()),
+        "bytes": pa.array([row.size for row in values], pa.int64()),
+        "settings": pa.array([row.settings for row in values], pa.string()),
+        "records": pa.array([row.records for row in values], pa.int64()),
+        "rejected": pa.array([row.rejected for row in values], pa.int64()),
+        "arrived_at": pa.array([now] * len(keys), pa.timestamp("us", tz="UTC")),
+    }
+    return spark.createDataFrame(pa.table(columns))
+
+
+def keys_frame(spark: SparkSession, names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> DataFrame:
+    """A frame of texts."""
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    arrays = {name: pa.array(list(values), pa.string()) for name, values in zip(names, columns, strict=True)}
+    return spark.createDataFrame(pa.table(arrays))

@@ -1,0 +1,93 @@
+"""One row's whole life, from the file it came from to the models that it taught; without a JVM."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from dolly.errors import DataError
+from dolly.schema import (
+    BRONZE_DOCUMENTS,
+    BRONZE_EXAMPLES,
+    CHECKED,
+    EVALUATIONS,
+    GOLD_EXAMPLES,
+    LEDGER,
+    REJECTED,
+    SILVER_DOCUMENTS,
+    SILVER_EXAMPLES,
+    Column,
+    Table,
+)
+from dolly.tables import Tables
+
+_SHOWN = 200  # characters of a text
+# Columns that tell nothing about one row's life.
+_LEFT_OUT = {"bands", "input_hash", "content_hash", "content_key", "question_key", "state", "input_ids", "loss_mask"}
+_IDENTITY = {
+    BRONZE_EXAMPLES: "record_id",
+    BRONZE_DOCUMENTS: "document_id",
+    CHECKED: "example_id",
+    SILVER_EXAMPLES: "example_id",
+    SILVER_DOCUMENTS: "document_id",
+    REJECTED: "example_id",
+    GOLD_EXAMPLES: "example_id",
+    LEDGER: "example_id",
+    EVALUATIONS: "example_id",
+}
+
+
+class Event(NamedTuple):
+    """The row as it stands in one table; `facts` are the columns worth reading, in their order."""
+
+    table: str
+    facts: dict[str, str]
+
+
+def life(tables: Tables, identity: str) -> list[Event]:
+    """What each table holds of a row, in the order of the data flow.
+
+    Args:
+        tables: where they lie.
+        identity: a record's or document's id, or its beginning.
+
+    Raises:
+        DataError: no such row, or several whose ids begin so.
+    """
+    found = {table: tables.find(table, prefix={name: identity}) for table, name in _IDENTITY.items()}
+    ids = {row[_IDENTITY[table]].split("#")[0] for table, rows in found.items() for row in rows}
+    if not ids:
+        raise DataError(
+            found=f"no row whose id begins with {identity!r} in {tables.root}",
+            expected="an example_id or document_id, or its beginning",
+            fix="take one from a table, from dolly rejected or from the report of a run",
+        )
+    if len(ids) > 1:
+        raise DataError(
+            found=f"{len(ids)} rows whose id begins with {identity!r}",
+            expected="one",
+            fix="give more of its characters",
+        )
+    return [Event(table.name, _facts(table, row)) for table, rows in found.items() for row in rows]
+
+
+def training_sets(events: list[Event]) -> list[str]:
+    """The training sets that the row takes part in."""
+    return list(dict.fromkeys(event.facts["training_set"] for event in events if event.table == LEDGER.name))
+
+
+def _facts(table: Table, row: dict[str, Any]) -> dict[str, str]:
+    chosen = [column for column in table.columns if column.name not in _LEFT_OUT]
+    facts = {column.name: _text(column, row.get(column.name)) for column in chosen}
+    if row.get("input_ids") is not None:
+        facts["tokens"] = f"{len(row['input_ids']):,}"
+    return {name: text for name, text in facts.items() if text}
+
+
+def _text(column: Column, value: Any) -> str:
+    if value is None or value == []:
+        return ""
+    if isinstance(value, list):
+        parts = [f"{item['role']}: {item['content']}" if isinstance(item, dict) else str(item) for item in value]
+        value = " | ".join(parts) if column.name == "turns" else ", ".join(parts)
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN or column.name.endswith(("_id", "_sha256")) else text[:_SHOWN] + "…"

@@ -1,0 +1,34 @@
+"""Upkeep of the tables, apart from the runs: small files are joined, old ones removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dolly.config import Config
+from dolly.home import Home
+from dolly.schema import TABLES
+from dolly.spark import start_session
+from dolly.tables import Tables
+
+
+def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
+    """Compacts each table and removes files that no version of the last `keep_days` days needs.
+
+    A model's rows can be read back for as long as the versions that it was trained on are kept.
+    """
+    home = Home.open(config.home)
+    tables = Tables(home.tables)
+    settings = config.spark
+    spark = start_session(
+        master=settings.master,
+        driver_memory=settings.driver_memory,
+        shuffle_partitions=settings.shuffle_partitions,
+        conf=settings.conf,
+        log=home.logs / "spark.log",
+    )
+    try:
+        for table in TABLES.values():
+            if tables.exists(table):
+                yield f"{table.name}: {tables.compact(spark, table, keep_hours=24 * keep_days)}"
+    finally:
+        spark.stop()

@@ -1,0 +1,37 @@
+"""Do the rows of a stage add up? What went in, what came out, for each source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+
+def step(stage: str, into: Mapping[str, Counter[str]], out: Mapping[str, Counter[str]]) -> dict[str, Any]:
+    """One stage's balance.
+
+    Args:
+        stage: its name.
+        into: what goes in → rows of each source.
+        out: what comes out → rows of each source.
+
+    Returns:
+        The totals, and the sources whose rows do not add up.
+    """
+    sources = {source for counts in (*into.values(), *out.values()) for source in counts}
+    unequal = [
+        source
+        for source in sorted(sources)
+        if sum(counts[source] for counts in into.values()) != sum(counts[source] for counts in out.values())
+    ]
+    return {
+        "stage": stage,
+        "into": {name: counts.total() for name, counts in into.items()},
+        "out": {name: counts.total() for name, counts in out.items()},
+        "unequal": unequal,
+    }
+
+
+def has_run(balance: Mapping[str, Any]) -> bool:
+    """Has the stage written anything for this data set?"""
+    return any(balance["out"].values())

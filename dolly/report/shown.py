@@ -1,0 +1,42 @@
+"""Text from data as a page may show it: short, printable, without personal data."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dolly.clean.privacy import Detector
+
+DETAIL_CHARACTERS = 80
+NAME_CHARACTERS = 60
+_ID_CHARACTERS = 12
+_ID = re.compile(rf"\b([0-9a-f]{{{_ID_CHARACTERS}}})[0-9a-f]{{20,}}\b")
+# Bounds what a pattern has to search; far more than is ever shown.
+_SEARCHED = 1_000
+
+
+def short_id(identity: str) -> str:
+    """The beginning of a row's id, enough for `dolly trace`."""
+    return identity[:_ID_CHARACTERS]
+
+
+def shown(text: str | None, *, characters: int) -> str:
+    """A text from data, for figures: ids shortened, personal data named by its kind, then cut.
+
+    What prints nothing or turns the direction of writing becomes U+FFFD. Escaping is the page's part.
+    """
+    short = _ID.sub(r"\1", (text or "")[:_SEARCHED])
+    for span in reversed(_detector().spans(short)):
+        short = f"{short[: span.start]}[{span.kind}]{short[span.end :]}"
+    short = " ".join(short.split())
+    short = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in short)
+    return short if len(short) <= characters else short[: characters - 1] + "…"
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Detector:
+    from dolly.clean.privacy import Detector
+
+    return Detector()

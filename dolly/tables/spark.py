@@ -1,0 +1,210 @@
+"""Tables by Spark: the data stages' reads and writes, and the tables' upkeep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dolly.errors import DataError
+from dolly.schema import Table
+from dolly.tables.folder import Changes, TableFolder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Columns that tell when or by whom a row was first written: kept as they are, never compared.
+_VOLATILE = {"arrived_at", "run_id"}
+_PROPERTIES = {
+    # The trainer's reader knows neither, and the tables are small enough to do without.
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.enableChangeDataFeed": "true",
+}
+
+
+class SparkTables(TableFolder):
+    """Reads, idempotent writes and upkeep."""
+
+    def read(self, spark: SparkSession, table: Table) -> DataFrame:
+        """The whole table as a Spark frame.
+
+        Raises:
+            DataError: there is no such table yet.
+        """
+        self._require(table)
+        return spark.read.format("delta").load(str(self.path(table)))
+
+    def ensure(self, spark: SparkSession, table: Table) -> None:
+        """Makes the table, empty, where it is not there yet."""
+        with self._locked(table):
+            self._create_with_spark(spark, table)
+
+    def sync(self, frame: DataFrame, table: Table, *, scope: Mapping[str, str], writer: str) -> Changes:
+        """Makes the table's rows within `scope` equal to `frame`, in one commit.
+
+        Rows that are new are inserted, changed ones updated, those no longer in `frame` deleted.
+
+        Args:
+            frame: rows with the table's columns and unique keys.
+            table: which table.
+            scope: column values that fence off the rows this call owns, e.g. `{"dataset": "demo"}`.
+            writer: name for the table's history.
+        """
+        from delta.tables import DeltaTable
+
+        spark = frame.sparkSession
+        frame = _typed(frame, table)
+        compared = [column.name for column in table.columns if column.name not in _VOLATILE]
+        fence = _fence(scope)
+        match = " AND ".join(f"t.{key} <=> s.{key}" for key in table.key)
+        differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
+        with self._locked(table):
+            self._create_with_spark(spark, table)
+            inside = self.read(spark, table).alias("t").where(fence)
+            if not _frames_differ(frame.select(compared), inside.select(compared)):
+                return Changes(self.version(table))
+            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
+            (
+                DeltaTable.forPath(spark, str(self.path(table)))
+                .alias("t")
+                .merge(frame.alias("s"), f"{fence} AND {match}")
+                .whenMatchedUpdate(condition=differs, set={name: f"s.{name}" for name in compared})
+                .whenNotMatchedInsertAll()
+                .whenNotMatchedBySourceDelete(condition=fence)
+                .execute()
+            )
+            return self._last_changes(table)
+
+    def merge(
+        self,
+        frame: DataFrame,
+        table: Table,
+        *,
+        gone: DataFrame | None = None,
+        scope: Mapping[str, str] | None = None,
+        writer: str,
+    ) -> Changes:
+        """Inserts and updates rows by the table's key, and deletes those of `gone`, in one commit.
+
+        Unlike `sync` it looks at no other row, so that a small change of a large table costs little.
+
+        Args:
+            frame: rows with the table's columns and unique keys.
+            table: which table.
+            gone: keys of rows to delete, none of them in `frame`.
+            scope: column values that all these rows have; spares looking elsewhere.
+            writer: name for the table's history.
+        """
+        from delta.tables import DeltaTable
+        from pyspark.sql import functions as F
+
+        spark = frame.sparkSession
+        frame = _typed(frame, table)
+        source = frame.withColumn("_gone", F.lit(False))
+        if gone is not None:
+            source = source.unionByName(
+                gone.select(*table.key).withColumn("_gone", F.lit(True)), allowMissingColumns=True
+            )
+        compared = [column.name for column in table.columns if column.name not in _VOLATILE]
+        differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
+        inside = _fence(scope or {})
+        with self._locked(table):
+            self._create_with_spark(spark, table)
+            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
+            if gone is None and self.read(spark, table).alias("t").where(inside).isEmpty():
+                frame.write.format("delta").mode("append").save(str(self.path(table)))
+                return self._last_changes(table)
+            if source.isEmpty():
+                return Changes(self.version(table))
+            same = " AND ".join(f"t.{key} = s.{key}" for key in table.key)
+            (
+                DeltaTable.forPath(spark, str(self.path(table)))
+                .alias("t")
+                .merge(source.alias("s"), f"{inside} AND {same}")
+                .whenMatchedDelete("s._gone")
+                .whenMatchedUpdate(condition=differs, set={name: f"s.{name}" for name in compared})
+                .whenNotMatchedInsert("NOT s._gone", {c.name: f"s.{c.name}" for c in table.columns})
+                .execute()
+            )
+            return self._last_changes(table)
+
+    def compact(self, spark: SparkSession, table: Table, *, keep_hours: float) -> str:
+        """Joins small files (OPTIMIZE), then removes files that only older versions need (VACUUM).
+
+        Args:
+            spark: the session.
+            table: which table.
+            keep_hours: how long versions stay readable; below Delta's 168 only where nothing else reads.
+        """
+        from delta.tables import DeltaTable
+
+        with self._locked(table):
+            delta = DeltaTable.forPath(spark, str(self.path(table)))
+            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", "dolly maintain")
+            metrics = delta.optimize().executeCompaction().select("metrics").first()
+            before = sum(1 for _ in self.path(table).rglob("*.parquet"))
+            checked = "spark.databricks.delta.retentionDurationCheck.enabled"
+            spark.conf.set(checked, str(keep_hours >= 168).lower())
+            delta.vacuum(keep_hours)
+            spark.conf.unset(checked)
+            removed = before - sum(1 for _ in self.path(table).rglob("*.parquet"))
+        joined = metrics["metrics"] if metrics else None
+        counts = (joined["numFilesRemoved"], joined["numFilesAdded"]) if joined else (0, 0)
+        return f"{counts[0]} files joined into {counts[1]}, {removed} old files removed, version {self.version(table)}"
+
+    def _create_with_spark(self, spark: SparkSession, table: Table) -> None:
+        from delta.tables import DeltaTable
+
+        if self.exists(table):
+            self._require_columns(table)
+            return
+        builder = DeltaTable.createIfNotExists(spark).location(str(self.path(table))).comment(table.purpose)
+        for column in table.columns:
+            nullable = column.name not in table.key
+            builder = builder.addColumn(column.name, column.type, nullable=nullable, comment=column.meaning)
+        for key, value in _PROPERTIES.items():
+            builder = builder.property(key, value)
+        for name, condition in table.checks:
+            builder = builder.property(f"delta.constraints.{name}", condition)
+        builder.partitionedBy(table.scope).execute()
+
+    def _require_columns(self, table: Table) -> None:
+        there = {column.name for column in self._delta(table, None).schema().fields}
+        wanted = {column.name for column in table.columns}
+        if there != wanted:
+            raise DataError(
+                found=f"{table.name} in {self.root} with other columns ({', '.join(sorted(there ^ wanted))})",
+                expected="the columns of this version of Dolly",
+                fix="use another home, or remove this one to start anew: all in it can be made again from the sources",
+            )
+
+
+def _typed(frame: DataFrame, table: Table) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return frame.select(*[F.col(c.name).cast(c.type).alias(c.name) for c in table.columns])
+
+
+def _frames_differ(new: DataFrame, old: DataFrame) -> bool:
+    """Do two frames hold different rows? Compares a row count and an order-free hash."""
+    from pyspark.sql import functions as F
+
+    def summary(frame: DataFrame) -> tuple[Any, ...]:
+        # Two hashes of 64 bits each, summed as decimals so that no overflow can hide a change.
+        one = F.xxhash64(*frame.columns).cast("decimal(38,0)")
+        two = F.xxhash64(F.lit(1), *frame.columns).cast("decimal(38,0)")
+        row = frame.agg(F.count("*"), F.sum(one), F.sum(two)).first()
+        return tuple(row) if row else ()
+
+    return summary(new) != summary(old)
+
+
+def _fence(scope: Mapping[str, str]) -> str:
+    return " AND ".join(f"t.{column} = '{_quoted(value)}'" for column, value in scope.items()) or "TRUE"
+
+
+def _quoted(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
+        raise DataError(found=f"the scope value {value!r}", expected="letters, digits, _ . -", fix="rename it")
+    return value

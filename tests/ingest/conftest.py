@@ -1,0 +1,71 @@
+"""The ingest stage on its own: real tables and Spark, no MLflow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dolly.config import Config
+from dolly.home import Home
+from dolly.ingest import stage
+from dolly.pipeline import Context
+from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
+from dolly.tables import Tables
+
+
+class Ingester:
+    """Runs the stage in one home; `measured` are the metrics of the last run."""
+
+    def __init__(self, spark: Any, root: Path) -> None:
+        self._spark, self._home = spark, Home.open(root)
+        self.tables = Tables(self._home.tables)
+        self.measured: dict[str, float] = {}
+
+    def __call__(self, *sources: dict[str, Any], name: str = "mine", **more: Any) -> str:
+        """Gives what the stage prints."""
+        config = Config.model_validate({"name": name, "sources": list(sources)} | more)
+        console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
+        self.measured = {}
+        tracker: Any = self
+        stage.run(Context(config, self._home, self.tables, tracker, console, self._spark))
+        printed: Any = console.file
+        return str(printed.getvalue())
+
+    @contextmanager
+    def stage(self, _: str) -> Iterator[Any]:
+        yield self
+
+    def metrics(self, values: dict[str, float]) -> None:
+        self.measured |= values
+
+    def rows(self, table: Table, scope: str) -> list[dict[str, Any]]:
+        return list(self.tables.read_arrow(table, scope=scope).to_pylist()) if self.tables.exists(table) else []
+
+    def versions(self) -> dict[str, int]:
+        made = (BRONZE_FILES, BRONZE_EXAMPLES, BRONZE_DOCUMENTS, REJECTED)
+        return {table.name: self.tables.version(table) for table in made if self.tables.exists(table)}
+
+    def state(self, source: str, dataset: str = "mine") -> dict[str, list[str]]:
+        """All rows of a source but for the times, comparable."""
+        found = {}
+        for table in (BRONZE_FILES, BRONZE_EXAMPLES, BRONZE_DOCUMENTS, REJECTED):
+            rows = self.rows(table, dataset if table is REJECTED else source)
+            found[table.name] = sorted(str({k: v for k, v in row.items() if k != "arrived_at"}) for row in rows)
+        return found
+
+
+@pytest.fixture
+def ingester(spark: Any, tmp_path: Path) -> Callable[[str], Ingester]:
+    """Makes an `Ingester` with a home of this name."""
+    return lambda name: Ingester(spark, tmp_path / name)
+
+
+@pytest.fixture
+def ingest(ingester: Callable[[str], Ingester]) -> Ingester:
+    return ingester("home")
