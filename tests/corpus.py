@@ -180,7 +180,7 @@ LINES: dict[str, Callable[..., Class]] = {
     "too_long": lambda folder, source, rows: _with("long", "too_many_characters", output=lambda n: f"{n} " * 30_000)(
         folder, source, 10
     ),
-    "degenerate": _with("loop", "repeated_words", output=lambda n: f"number {n} again and " * 60),
+    "degenerate": _with("loop", "repeated_text", output=lambda n: f"number {n} again and " * 60),
     "truncated_last_line": _whole_file(
         lambda rows: _good_lines(rows, "cut").encode()[:-20], lambda rows: rows, suffix=".jsonl"
     ),
@@ -343,7 +343,8 @@ def _page(
     return _pdf(
         b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalog,
         pages,
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>",
@@ -355,7 +356,7 @@ _ENCRYPT = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >> /I
     b"11" * 32,
     b"22" * 32,
 )
-_LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+_LAUGHS = f'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "{"&a;" * 10}"><!ENTITY c "{"&b;" * 10}">]>'
 _ENTITY = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
 
 
@@ -423,7 +424,7 @@ PAPERS: dict[str, Callable[..., Class]] = {
     "empty_files": _files(".md", lambda n: b"", 3, "no_text", "empty_file"),
     "utf16_text": _files(".txt", lambda n: f"Größe {n} of the nozzle".encode("utf-16"), 2),
     "latin_text": _files(".txt", lambda n: b"caf\xe9 without a mark", 2, "not_utf8_file"),
-    "binary_markdown": _files(".md", lambda n: bytes(range(256)) * 4, 2, "not_utf8_file", "wrong_extension"),
+    "binary_markdown": _files(".md", lambda n: bytes(range(256)) * 4, 2, "binary_file", "not_utf8_file", "wrong_extension"),
     "script_page": _files(".html", lambda n: b"<h1>Pump</h1><script>alert(1)</script><p>Open valve %d.</p>" % n, 2),
     "deep_html": _files(".html", lambda n: b"<div>" * 50_000 + b"deep text", 1),
     "unknown": _files(".exe", lambda n: b"MZ", 2, "unknown_kind"),

@@ -22,7 +22,7 @@ def tables(tmp_path: Path) -> Tables:
 
 def rejected(spark: Any, rows: list[tuple[str, str, str]]) -> Any:
     """Rows of `rejected` from (dataset, example_id, detail)."""
-    full = [(dataset, row, "clean", "source", 0, "rule", "reason", detail) for dataset, row, detail in rows]
+    full = [(dataset, row, "clean", "source", 0, "rule", "reason", detail, None, None) for dataset, row, detail in rows]
     schema = ", ".join(f"{c.name} {c.type}" for c in REJECTED.columns)
     return spark.createDataFrame(full, schema)
 
@@ -62,9 +62,9 @@ def test_the_time_of_arrival_stays_the_first(spark: Any, tables: Tables) -> None
     schema = ", ".join(f"{c.name} {c.type}" for c in BRONZE_EXAMPLES.columns)
 
     def bronze(output: str, day: int) -> Any:
-        texts = ["raw", "question", "", output, "", "", "", ""]
+        texts = ["raw", "question", "", output, None, "", "", "", ""]
         arrived = dt.datetime(2026, 1, day, tzinfo=dt.UTC)
-        return spark.createDataFrame([("r1", "s", "private", "file", 0, *texts, arrived)], schema)
+        return spark.createDataFrame([("r1", "s", "private", "file", 0, *texts, 7, arrived)], schema)
 
     for output, day in (("old", 1), ("new", 2)):
         tables.sync(bronze(output, day), BRONZE_EXAMPLES, scope={"source": "s"}, writer="test")
@@ -85,6 +85,7 @@ def test_arrays_that_spark_wrote_are_read_without_a_jvm(spark: Any, tables: Tabl
     values = [
         "mine",
         "e1",
+        0,
         "s",
         "private",
         0,
@@ -93,7 +94,7 @@ def test_arrays_that_spark_wrote_are_read_without_a_jvm(spark: Any, tables: Tabl
         "1",
         "",
         "train",
-        1.0,
+        1,
         [1, 2, 3],
         [False, True, True],
         "p",
@@ -133,3 +134,64 @@ def test_the_overview_tells_version_rows_size_and_writer(spark: Any, tables: Tab
 def test_a_missing_table_names_the_stage_to_run(tables: Tables) -> None:
     with pytest.raises(DataError, match=r"no table gold_examples .* run the stage that writes it"):
         tables.version(GOLD_EXAMPLES)
+
+
+def merge(tables: Tables, frame: Any, gone: Any = None) -> Any:
+    return tables.merge(frame, REJECTED, gone=gone, scope={"dataset": "mine"}, writer="test")
+
+
+def test_merge_touches_only_the_rows_it_is_given(spark: Any, tables: Tables) -> None:
+    assert merge(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "1"), ("mine", "c", "1")])).inserted == 3
+    gone = rejected(spark, [("mine", "a", "")])
+    changes = merge(tables, rejected(spark, [("mine", "b", "2"), ("mine", "c", "1"), ("mine", "d", "1")]), gone)
+    assert (changes.inserted, changes.updated, changes.deleted) == (1, 1, 1)
+    assert details(tables, "mine") == {"b": "2", "c": "1", "d": "1"}
+
+
+def test_merge_of_nothing_makes_no_commit(spark: Any, tables: Tables) -> None:
+    first = merge(tables, rejected(spark, [("mine", "a", "1")]))
+    none = rejected(spark, [])
+    assert merge(tables, none, none).version == first.version
+
+
+def test_a_row_against_the_rules_of_its_table_is_refused(spark: Any, tables: Tables) -> None:
+    row = ("mine", "a", "clean", "source", 0, "rule", None, "detail", None, None)
+    schema = ", ".join(f"{c.name} {c.type}" for c in REJECTED.columns)
+    with pytest.raises(Exception, match="has_a_reason"):
+        merge(tables, spark.createDataFrame([row], schema))
+
+
+def test_rows_are_counted_and_found_without_spark(spark: Any, tables: Tables) -> None:
+    sync(tables, rejected(spark, [("mine", "abc", "1"), ("mine", "abd", "1")]), "mine")
+    sync(tables, rejected(spark, [("other", "abc", "1")]), "other")
+    assert tables.rows(REJECTED, dataset="mine") == 2
+    assert tables.rows(REJECTED, dataset="mine", stage="clean") == 2
+    assert tables.rows(REJECTED, dataset="mine", stage="ingest") == tables.rows(REJECTED, dataset="none") == 0
+    found = tables.find(REJECTED, prefix={"example_id": "abc"}, columns=["dataset", "example_id"])
+    assert sorted(row["dataset"] for row in found) == ["mine", "other"]
+
+
+def test_changes_are_recorded_row_by_row(spark: Any, tables: Tables) -> None:
+    merge(tables, rejected(spark, [("mine", "a", "1")]))
+    last = merge(tables, rejected(spark, [("mine", "a", "2")]), rejected(spark, []))
+    feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", last.version)
+    changes = feed.load(str(tables.path(REJECTED))).collect()
+    assert sorted((row["_change_type"], row["detail"]) for row in changes) == [
+        ("update_postimage", "2"),
+        ("update_preimage", "1"),
+    ]
+
+
+def test_upkeep_joins_files_and_removes_old_ones(spark: Any, tables: Tables) -> None:
+    for name in "abc":
+        merge(tables, rejected(spark, [("mine", name, "1")]), rejected(spark, []))
+    text = tables.compact(spark, REJECTED, keep_hours=0)
+    assert text.startswith("3 files joined into 1, 3 old files removed")
+    assert details(tables, "mine") == {"a": "1", "b": "1", "c": "1"}
+
+
+def test_a_table_of_another_version_of_the_schema_is_named(spark: Any, tables: Tables) -> None:
+    other = spark.createDataFrame([("mine", "x")], "dataset string, other string")
+    other.write.format("delta").partitionBy("dataset").save(str(tables.path(REJECTED)))
+    with pytest.raises(DataError, match=r"rejected in .* with other columns .*use another home"):
+        tables.ensure(spark, REJECTED)

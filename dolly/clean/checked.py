@@ -93,7 +93,9 @@ def checked_rows(
     if conversations:
         whole = rows.where("conversation").transform(with_clean_turns)
         rows = rows.where("NOT conversation").unionByName(whole, allowMissingColumns=True)
-        rows = rows.withColumns({"broken": F.col("rule"), "broken_detail": F.col("detail")}).drop("rule", "detail")
+        none = F.array().cast("array<string>")
+        added = {"broken": F.col("rule"), "broken_detail": F.col("detail"), "fixes": F.coalesce("fixes", none)}
+        rows = rows.withColumns(added).drop("rule", "detail")
     else:
         rows = rows.withColumns({"broken": F.lit(None).cast("string"), "broken_detail": F.lit(None).cast("string")})
     rows = rows.transform(with_fixes, list(fixes))

@@ -6,6 +6,7 @@ pair stays true whichever of them come and go. All results are independent of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ _NEIGHBOURS = 64
 # Questions and answers that differ in more than half of their words are not the same ones, however
 # much of a long context they share.
 _MIN_PART_SIMILARITY = 0.5
+_NAME = re.compile(r"(?<=[a-z0-9,;:)] )[A-Z]\w+")
+_WORD = re.compile(r"\w+")
 
 
 def candidate_pairs(contents: DataFrame, *, fresh: DataFrame | None) -> DataFrame:
@@ -53,8 +56,9 @@ def near_pairs(pairs: DataFrame, contents: DataFrame, *, threshold: float) -> Da
     """Those pairs that nearly say the same, with their `similarity`.
 
     Near are contents whose word trigrams have a Jaccard similarity of at least `threshold`, whose
-    questions and answers are alike each by itself, and whose questions hold the same numbers. Wordings
-    that a source has put into one group on purpose are not near.
+    questions and answers are alike each by itself, and whose questions hold the same numbers and names:
+    what a Gold card costs is not what a Silver card costs. Wordings that a source has put into one
+    group on purpose are not near.
 
     Args:
         pairs: `a`, `b`.
@@ -176,6 +180,10 @@ def _compared(batch: pa.RecordBatch, threshold: float) -> pa.RecordBatch:
     near = similarity >= threshold
     near &= _alike(question_a, question_b) & _alike(answer_a, answer_b)
     near &= jaccard(*[_numbers(found) for found in (question_a, question_b)]) == 1.0
+    near[near] = [
+        _same_names(batch.column("question_a")[at].as_py(), batch.column("question_b")[at].as_py())
+        for at in np.flatnonzero(near).tolist()
+    ]
     columns = [batch.column("a"), batch.column("b"), pa.array(similarity)]
     return pa.RecordBatch.from_arrays(columns, ["a", "b", "similarity"]).filter(pa.array(near))
 
@@ -209,6 +217,14 @@ def _alike(one: Words, two: Words) -> NDArray[np.bool_]:
 def _numbers(found: Words) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     before = np.concatenate([[0], np.cumsum(found.has_digit)])
     return found.hashes[found.has_digit], before[found.offsets]
+
+
+def _same_names(one: str, two: str) -> bool:
+    """Does each text hold, in whatever case, all names of the other: words with a capital inside a sentence?"""
+    return all(
+        set(map(str.lower, _NAME.findall(here))) <= set(map(str.lower, _WORD.findall(there)))
+        for here, there in ((one, two), (two, one))
+    )
 
 
 def _joined(one: Words, two: Words) -> Words:

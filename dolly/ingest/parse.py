@@ -39,7 +39,7 @@ FILE_RULES = (
     "file_too_large",
 )
 # Of a workbook, the guard looks only at the bytes that it unpacks to.
-_WORKBOOK = Limits(max_bytes=0, max_pages=0, max_seconds=0, max_memory_bytes=2 << 30, max_characters=0)
+_WORKBOOK = Limits(max_bytes=0, max_pages=0, max_seconds=0, max_memory_bytes=1 << 30, max_characters=0)
 # Longest first: UTF-32's mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),

@@ -70,10 +70,15 @@ def remote_checksums(spark: SparkSession, files: list[Found]) -> dict[str, str]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of Spark or of the JVM says, without the trace."""
+    """What an exception of Spark or of the JVM says, and what its first cause says, without the traces."""
     java = getattr(error, "java_exception", None)
-    text = str(java.getMessage() if java is not None else error)
-    return (text.strip().splitlines() or [type(error).__name__])[0][:300]
+    step = java or getattr(error, "_origin", None)
+    texts = [str(java.getMessage() if java else error)]
+    while step is not None:
+        step, cause = step.getCause(), step
+        if step is None:
+            texts.append(str(cause.getMessage()))
+    return ": ".join(dict.fromkeys((text.strip().splitlines() or ["no message"])[0][:200] for text in texts))
 
 
 def _binary(spark: SparkSession, paths: list[str]) -> DataFrame:

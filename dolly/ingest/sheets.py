@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -85,7 +86,7 @@ def _sheet_records(rows: Iterable[tuple[Any, ...]], max_characters: int) -> Iter
 
 
 def _header_fault(header: list[str]) -> Record | None:
-    if doubled := sorted({name for name in header if header.count(name) > 1}):
+    if doubled := sorted(name or "(none)" for name, count in Counter(header).items() if count > 1):
         return file_fault("doubled_column", f"columns that occur twice: {', '.join(doubled)}")
     return None
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Raised when the same bytes give other rows than before, so that all files are read again.
 _PARSER = 1
+_LIMITS_OF_RECORDS = {"max_file_megabytes", "max_record_characters"}
 
 Frame = Callable[[frozenset[str], frozenset[str]], "DataFrame"]
 
@@ -45,13 +46,15 @@ class Opened(NamedTuple):
 
 def settings_hash(source: Source, limits: Ingest) -> str:
     """A hash of all that decides, beside a file's bytes, which rows it gives."""
+    documents = source.format == "documents"
+    others = {"max_record_characters"} if documents else set(Ingest.model_fields) - _LIMITS_OF_RECORDS
     parts = {
         "parser": _PARSER,
         "format": source.format,
         "split": source.split,
         "visibility": source.visibility,
-        "columns": None if source.format == "documents" else source.columns.model_dump(),
-        "limits": limits.model_dump(),
+        "columns": None if documents else source.columns.model_dump(),
+        "limits": limits.model_dump(exclude=others),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

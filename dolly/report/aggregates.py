@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # How `rejected.detail` begins for a benchmark's question, and how it names the row that was kept.
 _BENCHMARK = r"([a-z][a-z0-9_]*):\S"
-_KEPT = r"same as (\S+)"
+KEPT = r"same as (\S+)"
 # Rows of `rejected` that stand for a file, or for all of it that follows a fault.
 _WHOLE_FILE = "stage = 'ingest' AND position < 0"
 
@@ -205,7 +205,7 @@ def clusters(data: Data, *, most: int) -> tuple[list[dict[str, Any]], list[dict[
     exact, near = [F.sum((F.col("rule") == name).cast("int")) for name in ("exact_duplicate", "near_duplicate")]
     merged = frame.where(F.col("rule").isin("exact_duplicate", "near_duplicate"))
     by_kept = (
-        merged.groupBy(F.regexp_extract("detail", _KEPT, 1).alias("kept"))
+        merged.groupBy(F.regexp_extract("detail", KEPT, 1).alias("kept"))
         .agg(exact.alias("exact"), near.alias("near"))
         .where("kept != ''")
         .withColumn("size", F.col("exact") + F.col("near") + 1)

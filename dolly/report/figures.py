@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dolly.report import aggregates
 from dolly.report.aggregates import Data
 from dolly.report.flow import has_run, step
-from dolly.report.gold import current, gold_rows, ledger_rows, tokens
+from dolly.report.gold import gold_rows, ledger_rows, tokens, training_set_of
 from dolly.report.lengths import CLUSTER_SIZES, bucket_rows, grouped
 from dolly.report.shown import DETAIL_CHARACTERS, NAME_CHARACTERS, short_id, shown
 from dolly.tables import Tables
@@ -45,7 +45,7 @@ def figures_of(
     rejected, silver = aggregates.rejected(data), aggregates.silver_examples(data)
     silver_documents, bronze_documents = aggregates.silver_documents(data), aggregates.bronze_documents(data)
     gold, checked, files = gold_rows(data), aggregates.checked(data), aggregates.files(data)
-    ledger = current(ledger_rows(data, training_set), gold)
+    ledger = ledger_rows(data, training_set or training_set_of(data, gold))
     counts = {
         "files": _by_source(files, "files"),
         "records": _by_source(files, "records"),
@@ -58,7 +58,7 @@ def figures_of(
         "left out": _by_source(_where(ledger, fate="left_out")),
         "parts": _by_source(ledger, "parts") + _by_source(rejected, "parts"),
         "samples": _by_source(_where(gold, split="train"), "copies"),
-        "tokens": _summed(_where(gold, split="train"), lambda row: row["tokens"] * row["copies"]),
+        "tokens": _summed(_where(ledger, split="train"), lambda row: row["tokens"] * row["copies"]),
     } | {f"rejected by {stage}": _by_source(_where(rejected, stage=stage)) for stage in ("ingest", "clean", "prepare")}
     whole: dict[str, Any] = {
         "dataset": dataset,
@@ -71,7 +71,7 @@ def figures_of(
         "masked": _named(_where(checked, what="masked")),
         "duplicates": _duplicates(data, rejected),
         "characters": {side: _characters(silver, side) for side in ("question", "answer")} if silver else {},
-        "tokens": tokens(gold, ledger),
+        "tokens": tokens(ledger),
         "languages": _languages(silver, silver_documents),
         "categories": _categories(data, silver),
         "documents": _documents(bronze_documents),

@@ -1,4 +1,7 @@
-"""Gold and its ledger: tokens, and which training set the gold rows are."""
+"""Gold and its ledger: which training set the gold rows are, and its tokens.
+
+Tokens are counted from the ledger: gold's own, which are the same, are its widest column.
+"""
 
 from __future__ import annotations
 
@@ -15,75 +18,79 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
-def gold_rows(data: Data) -> list[dict[str, Any]]:
-    """`source`, `split`, `tokens` of one row; `rows`, `copies`, `visibility`, `identity` (an order-free hash)."""
+def gold_rows(data: Data) -> Rows:
+    """`source`, `split`; `rows`, `copies`, `visibility`, `identity` (a hash of the rows in any order)."""
     from pyspark.sql import functions as F
 
     frame = data.frame(GOLD_EXAMPLES)
     if frame is None:
         return []
-    counts = (
-        F.count("*").alias("rows"),
-        F.sum("copies").alias("copies"),
-        F.min("visibility").alias("visibility"),
-        _row_identity().alias("identity"),
-    )
-    return collected(frame.withColumn("tokens", F.size("input_ids")).groupBy("source", "split", "tokens").agg(*counts))
+    visibility = F.min("visibility").alias("visibility")
+    counts = (F.count("*").alias("rows"), F.sum("copies").alias("copies"), visibility, _identity())
+    return collected(frame.groupBy("source", "split").agg(*counts))
 
 
-def ledger_rows(data: Data, training_set: str | None) -> list[dict[str, Any]]:
-    """`training_set`, `source`, `fate`; `rows`, `parts`, token sums, `identity` as in `gold_rows`."""
+def training_set_of(data: Data, gold: Rows) -> str | None:
+    """Hash of the training set that the gold rows are, which only the ledger names; None if none is."""
     from pyspark.sql import functions as F
 
     frame = data.frame(LEDGER)
     if frame is None:
-        return []
-    if training_set is not None:
-        frame = frame.where(F.col("training_set") == training_set)
-    sums = [F.sum(name).alias(name) for name in ("copies", "tokens", "trained_tokens", "truncated_tokens")]
-    parts = F.sum((F.col("part") > 0).cast("int")).alias("parts")
-    counts = (F.count("*").alias("rows"), parts, *sums, _row_identity().alias("identity"))
-    return collected(frame.groupBy("training_set", "source", "fate").agg(*counts))
+        return None
+    used = frame.where("fate != 'left_out'")
+    counts = (F.count("*").alias("rows"), F.sum("tokens").alias("tokens"), _identity())
+    sets = collected(used.groupBy("training_set").agg(*counts).orderBy("training_set"))
+    identity = 0
+    for row in gold:
+        identity ^= row["identity"]
+    rows = sum(row["rows"] for row in gold)
+    same = [row for row in sets if (row["rows"], row["identity"]) == (rows, identity)]
+    if len(same) > 1:
+        # The same rows, cleaned or tokenised otherwise.
+        total = _tokens_in_gold(data)
+        same = [row for row in same if row["tokens"] == total]
+    return same[0]["training_set"] if same else None
 
 
-def _row_identity() -> Column:
+def ledger_rows(data: Data, training_set: str | None) -> Rows:
+    """`source`, `split`, `fate`, `tokens` of one row; `rows`, `copies`, `parts`, `truncated_tokens`."""
     from pyspark.sql import functions as F
 
-    return F.bit_xor(F.xxhash64("example_id", "part", "split", "copies", "tokens"))
+    frame = data.frame(LEDGER)
+    if frame is None or training_set is None:
+        return []
+    sums = [F.sum(name).alias(name) for name in ("copies", "truncated_tokens")]
+    parts = F.sum((F.col("part") > 0).cast("int")).alias("parts")
+    wanted = frame.where(F.col("training_set") == training_set)
+    return collected(wanted.groupBy("source", "split", "fate", "tokens").agg(F.count("*").alias("rows"), parts, *sums))
 
 
-def current(ledger: Rows, gold: Rows) -> Rows:
-    """Rows of the ledger's training set that the gold rows are: gold itself does not name it."""
-    identity = _identity(gold)
-    by_set: dict[str, Rows] = {}
-    for row in ledger:
-        by_set.setdefault(row["training_set"], []).append(row)
-    for training_set in sorted(by_set):
-        rows = by_set[training_set]
-        if _identity([row for row in rows if row["fate"] != "left_out"]) == identity:
-            return rows
-    return []
-
-
-def tokens(gold: Rows, ledger: Rows) -> dict[str, Any]:
-    """Percentiles, mean and histogram of the rows' tokens, and what was cut off."""
-    if not gold:
-        return {}
+def tokens(ledger: Rows) -> dict[str, Any]:
+    """Percentiles, mean and histogram of the tokens of rows that take part, and what was cut off."""
     counts: Counter[int] = Counter()
-    for row in gold:
-        counts[row["tokens"]] += row["rows"]
-    cut = [row for row in ledger if row["fate"] == "truncated"]
+    for row in ledger:
+        if row["fate"] != "left_out":
+            counts[row["tokens"]] += row["rows"]
+    if not counts:
+        return {}
     return {
         **percentiles(counts),
         "mean": round(sum(size * rows for size, rows in counts.items()) / counts.total()),
-        "truncated_rows": sum(row["rows"] for row in cut),
+        "truncated_rows": sum(row["rows"] for row in ledger if row["fate"] == "truncated"),
         "truncated_tokens": sum(row["truncated_tokens"] for row in ledger),
         "bars": bars(counts),
     }
 
 
-def _identity(rows: Rows) -> tuple[int, int]:
-    hashed = 0
-    for row in rows:
-        hashed ^= row["identity"]
-    return sum(row["rows"] for row in rows), hashed
+def _identity() -> Column:
+    from pyspark.sql import functions as F
+
+    return F.bit_xor(F.xxhash64("example_id", "part", "split", "copies")).alias("identity")
+
+
+def _tokens_in_gold(data: Data) -> int:
+    from pyspark.sql import functions as F
+
+    frame = data.frame(GOLD_EXAMPLES)
+    row = None if frame is None else frame.agg(F.sum(F.size("input_ids"))).first()
+    return int(row[0] or 0) if row else 0

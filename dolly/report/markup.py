@@ -62,8 +62,11 @@ def tiles(values: Sequence[tuple[str, str, str]]) -> str:
 
 
 def compact(number: int) -> str:
-    """12,345 or 1.23 M."""
-    return f"{number:,}" if number < 1_000_000 else f"{number / 1_000_000:,.2f} M"
+    """12,345, 1.23 M or 212 M."""
+    if number < 1_000_000:
+        return f"{number:,}"
+    places = 2 if number < 10_000_000 else 1 if number < 100_000_000 else 0
+    return f"{number / 1_000_000:,.{places}f}\N{NO-BREAK SPACE}M"
 
 
 def share(part: float, whole: float) -> str:

@@ -154,6 +154,14 @@ def test_a_long_context_in_common_does_not_merge_other_tasks(spark: Any) -> None
 
 
 @pytest.mark.spark
+def test_questions_about_other_names_or_numbers_are_other_questions(spark: Any) -> None:
+    about, answer = text(1, 20), text(2, 60)
+    names = ["the Gold card", "the Silver card", "the gold Card", "item 7 there", "item 8 there"]
+    rows = [(f"{about} what of {name} {text(3, 5)}?", answer) for name in names]
+    assert fates(spark, rows) == {"r0": "", "r1": "", "r2": "exact_duplicate", "r3": "", "r4": ""}
+
+
+@pytest.mark.spark
 def test_wordings_that_a_source_groups_are_kept(spark: Any) -> None:
     question, answer = text(1, 20), text(2, 60)
     rows = [(question, answer), (with_word(question, 5, "other"), answer)]

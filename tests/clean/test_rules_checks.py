@@ -8,6 +8,8 @@ import pytest
 
 from dolly.clean.apply import with_checks
 from dolly.clean.rules import REASONS, checks
+from dolly.clean.rules.degenerate import degenerate_checks
+from dolly.clean.rules.shape import language_checks, length_checks
 
 pytestmark = pytest.mark.spark
 
@@ -97,6 +99,7 @@ HITS: dict[str, list[tuple[str, str, str]]] = {
     "echoed_input": [("Improve the sentence.", "The dog ran over the hill.", "The dog ran over the hill.")],
     "truncated": [
         ("Who may enter?", "", CUT.strip()),
+        ("Who may enter?", "", PROSE * 5 + "Visitors who come later than that ring the bell at the side door"),
         ("When?", "", PROSE.strip() + " It has grown larger in every year since that time, from 1990 to 20"),
     ],
     "page_leftover": [("How do I pay?", "", "Pay by card. View more"), ("How do I pay?", "", "Pay by card. Read less")],
@@ -186,8 +189,9 @@ MISSES: dict[str, list[tuple[str, str, str]]] = {
     "repeated_text": [
         ("Sing.", "", "Row, row, row your boat\nGently down the stream\n" * 2),
         ("Sing.", "", "We will rock you\n" * 4),
+        ("Write HTML.", "", "<tr>\n" + "  <td>Row one</td>\n" * 9 + "</tr>"),
         ("Draw a table.", "", "| a | b |\n" + "| --- | --- |\n" + "| | |\n" * 9),
-        ("Laugh.", "", "ha " * 40),
+        ("Laugh.", "", "He laughed: " + "ha " * 12),
         ("Write rows.", "", "\n".join(f"Day {i}: run for ten minutes, then rest" for i in range(30))),
     ],
     "echo": [("Hello", "", "Hello"), ("Is Paris the capital of France?", "", "Paris is the capital of France.")],
@@ -197,6 +201,7 @@ MISSES: dict[str, list[tuple[str, str, str]]] = {
         ("List some.", "", LIST),
         ("Write a letter.", "", PROSE + "\n\nYours sincerely,\nJo"),
         ("Write a poem.", "", "\n".join(["the wind is in the tree", "and so am I, said he"] * 9)),
+        ("Who may enter?", "", PROSE + "Visitors who come later than that ring the bell at the side door"),
         ("Write a tweet.", "", PROSE + "Join us all this week at the harbour! #sea #boats #wind"),
         ("What is needed?", "", PROSE + "Passport Driving licence Proof of address Two photographs"),
     ],
@@ -229,28 +234,44 @@ MISSES: dict[str, list[tuple[str, str, str]]] = {
         ("Find the average price of 1,200 and 2,400.", "", "1,800"),
         ("Round the average to a whole number.", "1, 2, 2", "2"),
     ],
-    "only_punctuation": [("12 + 7", "", "19"), ("😀", "", "A smile."), ("", "...", "x")],
+    "only_punctuation": [("12 + 7", "", "19"), ("😀", "", "A smile.")],
     "no_words": [("12 + 7", "", "19"), ("3!", "", "6"), ("Is 7 odd?", "", "Yes")],
     "lost_characters": [("What is it?", "", "It’s a cat.")],
 }
 LIMITS: dict[str, Any] = {"max_characters": 2_000, "min_answer_characters": 2, "max_question_characters": 1_000}
 
 
+# Each is a conversation of its own and may take no longer than others.
+HOSTILE = ["a b " * 40_000, "`" * 100_000, "1+" * 50_000, "(((" * 40_000, "a\n" * 60_000, "the same " * 20_000]
+LATER_ROUNDS = {
+    "empty_output": [("user", "q"), ("assistant", "a"), ("user", "more"), ("assistant", "")],
+    "error_text": [("user", "q"), ("assistant", "a"), ("user", "more"), ("assistant", "Error: network error")],
+    "refusal": [("user", "q"), ("assistant", "a"), ("user", "more"), ("assistant", "Sorry, I can't access the file.")],
+}
+
+
 def names_of(row: Any) -> set[str]:
     return {row["rule"], *row["flags"]} - {None}
 
 
-def checked(spark: Any, rows: list[tuple[str, str, str]], **options: Any) -> list[Any]:
-    turns = [[("user", question), ("assistant", answer.strip())] for question, _, answer in rows]
-    made = [(i, row[1], turns[i], None, None) for i, row in enumerate(rows)]
-    frame = with_checks(spark.createDataFrame(made, SCHEMA).coalesce(1), checks(**options))
+def checked(spark: Any, conversations: list[tuple[str, list[tuple[str, str]]]], rules: list[Any]) -> list[Any]:
+    rows = [(i, context, turns, None, None) for i, (context, turns) in enumerate(conversations)]
+    frame = with_checks(spark.createDataFrame(rows, SCHEMA).coalesce(1), rules)
     return sorted(frame.collect(), key=lambda row: row["id"])
 
 
+def conversation(question: str, context: str, answer: str) -> tuple[str, list[tuple[str, str]]]:
+    return context, [("user", question), ("assistant", answer.strip())]
+
+
 @pytest.fixture(scope="module")
-def verdicts(spark: Any) -> dict[tuple[str, str, str], Any]:
+def verdicts(spark: Any) -> dict[Any, Any]:
+    """The rows of all cases, by the case, and those of several rounds, by their rule."""
     rows = sorted({row for cases in (*HITS.values(), *MISSES.values()) for row in cases})
-    return dict(zip(rows, checked(spark, rows, **LIMITS), strict=True))
+    hostile = [(text[:2_000], text, text) for text in HOSTILE]
+    single = [conversation(*row) for row in rows + hostile]
+    found = checked(spark, [*single, *[("", turns) for turns in LATER_ROUNDS.values()]], checks(**LIMITS))
+    return dict(zip([*rows, *hostile, *LATER_ROUNDS], found, strict=True))
 
 
 @pytest.mark.parametrize("rule", HITS)
@@ -273,49 +294,29 @@ def test_every_check_has_a_case_and_a_reason(spark: Any) -> None:
 
 
 def test_details_are_the_offending_piece(verdicts: Any) -> None:
-    details = {row: verdicts[row]["detail"] for row in HITS["wrong_equation"] + HITS["merged_instructions"][1:]}
-    assert details[HITS["wrong_equation"][0]] == "12 + 7 = 20"
-    assert details[HITS["merged_instructions"][1]] == "11. Instruction: Write a poem."
-    assert all(len(row["detail"]) <= 2_000 for row in verdicts.values() if row["rule"] == "repeated_text")
+    assert verdicts[HITS["wrong_equation"][0]]["detail"] == "12 + 7 = 20"
+    assert verdicts[HITS["merged_instructions"][1]]["detail"] == "11. Instruction: Write a poem."
+    assert all(len(row["detail"]) <= 200 for row in verdicts.values() if row["rule"] == "repeated_text")
+
+
+@pytest.mark.parametrize("rule", LATER_ROUNDS)
+def test_a_spoilt_later_round_counts(verdicts: Any, rule: str) -> None:
+    assert rule in names_of(verdicts[rule])
 
 
 def test_limits_are_the_callers(spark: Any) -> None:
-    limits = {"min_question_characters": 5, "max_answer_characters": 5, "max_repeats": 1}
+    rules = length_checks(max_characters=99, question_characters=(5, None), answer_characters=(1, 28))
     twice = "so be it then, so be it then"
-    rows = checked(spark, [("abcd", "", "abcde"), ("abcde", "", "abcdef"), ("Who?!", "", twice)], **limits)
-    assert [row["rule"] for row in rows] == ["short_question", "long_answer", "long_answer"]
-    assert rows[0]["detail"] == "4 characters"
-    assert "repeated_text" in rows[2]["flags"] or len(twice) <= 30
+    rows = [("abcd", "", "abcde"), ("abcde", "", "abcdef" * 5), ("Who?!", "", f"{twice}."), ("Who?!", "", twice)]
+    found = checked(spark, [conversation(*row) for row in rows], [*rules, *degenerate_checks(max_repeats=1)])
+    assert [row["rule"] for row in found] == ["short_question", "long_answer", "long_answer", "repeated_text"]
+    assert found[0]["detail"] == "4 characters"
 
 
 def test_languages_count_only_where_they_are_named_and_known(spark: Any) -> None:
     turns = [("user", "Was ist das?"), ("assistant", "Eine Katze.")]
     known = [("de", 0.9), ("en", 0.9), ("de", 0.2), (None, None)]
     frame = spark.createDataFrame([(i, "", turns, *pair) for i, pair in enumerate(known)], SCHEMA).coalesce(1)
-    rows = with_checks(frame, checks(languages=["en", "fr"])).orderBy("id").collect()
-    assert [row["rule"] for row in rows] == ["wrong_language", None, None, None]
-    assert rows[0]["detail"] == "de 0.9"
-    assert all(row["rule"] is None for row in with_checks(frame.drop("language", "language_score"), checks()).collect())
-
-
-def test_an_empty_or_spoilt_later_round_counts(spark: Any) -> None:
-    later = [("user", "q"), ("assistant", "a"), ("user", "more"), ("assistant", "")]
-    error = [("user", "q"), ("assistant", "a"), ("user", "more"), ("assistant", "Error: network error")]
-    unanswered = [("user", "q")]
-    rows = [(i, "", turns, None, None) for i, turns in enumerate((later, error, unanswered))]
-    made = with_checks(spark.createDataFrame(rows, SCHEMA), checks()).orderBy("id").collect()
-    assert [row["rule"] for row in made] == ["empty_output", "error_text", "empty_output"]
-
-
-def test_long_hostile_texts_end_in_a_verdict(spark: Any) -> None:
-    texts = [
-        "a b " * 40_000,
-        "`" * 100_000,
-        "1+" * 50_000,
-        "Ã©" * 50_000,
-        "(((" * 40_000,
-        "a\n" * 60_000,
-        "&#" * 50_000,
-    ]
-    rows = checked(spark, [(text[:2_000], text, text) for text in texts], max_characters=1_000_000)
-    assert len(rows) == len(texts)
+    rows = with_checks(frame, language_checks(languages=["en", "fr"], min_score=0.5)).orderBy("id").collect()
+    assert [(row["rule"], row["detail"]) for row in rows] == [("wrong_language", "de 0.9"), *[(None, None)] * 3]
+    assert language_checks(languages=[], min_score=0.5) == []

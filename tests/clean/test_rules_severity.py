@@ -13,7 +13,7 @@ pytestmark = pytest.mark.spark
 
 
 def test_without_overrides_nothing_changes(spark: Any) -> None:
-    assert with_severities(fixes(), {}) == fixes()
+    assert [rule.name for rule in with_severities(fixes(), {})] == [rule.name for rule in fixes()]
     assert [rule.name for rule in with_severities(checks(), {})] == [rule.name for rule in checks()]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from dolly.schema import TABLES
 from dolly.tables import Tables
@@ -20,20 +22,43 @@ class Source(NamedTuple):
 
 
 SOURCES = [Source("faq", "private"), Source("chat", "public"), Source("docs", "private")]
-TURNS = [("user", "q" * 30), ("assistant", "a" * 300)]
-LONG = [("user", "q" * 8), ("assistant", "a" * 5), ("user", "q" * 4), ("assistant", "a" * 7)]
+
+
+def turns(*contents: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(contents)]
+
+
+TURNS = turns("q" * 30, "a" * 300)
+LONG = turns("q" * 8, "a" * 5, "q" * 4, "a" * 7)
 
 
 def row_id(name: str) -> str:
     return name.encode().hex().ljust(64, "0")
 
 
-def fill(tables: Tables, spark: Any, name: str, rows: list[dict[str, Any]]) -> None:
-    """Writes rows, given by the columns that matter."""
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a Spark SQL type."""
+    scalars = {
+        "string": pa.string(),
+        "int": pa.int32(),
+        "bigint": pa.int64(),
+        "boolean": pa.bool_(),
+        "double": pa.float64(),
+    }
+    if name == "timestamp":
+        return pa.timestamp("us", tz="UTC")
+    if name == "array<struct<role: string, content: string>>":
+        return pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    return pa.list_(scalars[name[6:-1]]) if name.startswith("array<") else scalars[name]
+
+
+def fill(tables: Tables, name: str, rows: list[dict[str, Any]]) -> None:
+    """Writes rows, given by the columns that matter; without Spark, which takes seconds a table."""
     table = TABLES[name]
-    schema = ", ".join(f"{column.name} {column.type}" for column in table.columns)
-    values = [tuple(row.get(column.name) for column in table.columns) for row in rows]
-    tables.merge(spark.createDataFrame(values, schema), table, writer="test")
+    schema = pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
+    whole = [{column.name: row.get(column.name) for column in table.columns} for row in rows]
+    data = pa.Table.from_pylist(whole, schema=schema)
+    write_deltalake(str(tables.path(table)), data, mode="append", partition_by=[table.scope])
 
 
 def bad(stage: str, source: str, rule: str, name: str, detail: str, position: int = 0) -> dict[str, Any]:
@@ -46,7 +71,9 @@ def rejected_rows() -> list[dict[str, Any]]:
         bad("ingest", "faq", "bad_json", row_id("f9"), f"not JSON: {MAIL}"),
         bad("ingest", "docs", "bad_pdf", row_id("d2"), f"{EVIL}.pdf: no pages", position=-1),
         bad("clean", "faq", "exact_duplicate", row_id("f8"), f"same as {row_id('f0')}"),
-        bad("clean", "chat", "near_duplicate", row_id("c5"), f"says nearly the same as {row_id('f0')} (similarity 0.80)"),
+        bad(
+            "clean", "chat", "near_duplicate", row_id("c5"), f"says nearly the same as {row_id('f0')} (similarity 0.80)"
+        ),
         bad("clean", "chat", "benchmark_question", row_id("c4"), "vicuna:12: compose a blog post"),
         bad("prepare", "chat", "too_many_tokens", f"{row_id('c3')}#1", "600 tokens, limit 512"),
     ]
@@ -58,7 +85,10 @@ def silver_rows() -> list[dict[str, Any]]:
         return {
             **{"dataset": "mine", "example_id": row_id(f"{source[0]}{at}"), "source": source, "position": at},
             **{"visibility": "private" if private else "public", "language": "en" if private else None},
-            **{"turns": TURNS if private else LONG, "category": EVIL if at < 2 else f"topic of {MAIL}" if private else ""},
+            **{
+                "turns": TURNS if private else LONG,
+                "category": EVIL if at < 2 else f"topic of {MAIL}" if private else "",
+            },
             **{"flags": ["refusal"] if at == 0 else [], "fixes": [], "personal": []},
         }
 
@@ -89,15 +119,15 @@ def ledger_rows(gold: list[dict[str, Any]]) -> list[dict[str, Any]]:
     unused |= {"tokens": 0, "trained_tokens": 0, "truncated_tokens": 0}
     left = [("faq", "f6"), ("faq", "f7"), ("chat", "c3")]
     rows += [unused | {"training_set": "now", "source": s, "example_id": row_id(name)} for s, name in left]
-    # Another training set of the same data set, of other rows.
-    return rows + [row | {"training_set": "earlier", "copies": row["copies"] + 1} for row in rows]
+    # Other training sets of the same data set: of other rows, and of these as another rule left them.
+    rows += [row | {"training_set": "copied", "copies": row["copies"] + 1} for row in rows]
+    return rows + [row | {"training_set": "earlier", "tokens": row["tokens"] + 1} for row in rows[:12]]
 
 
-def fill_bronze(tables: Tables, spark: Any) -> None:
+def fill_bronze(tables: Tables) -> None:
     files = [("faq", 1, 10, 1), ("chat", 2, 6, 0), ("docs", 3, 3, 1)]
     fill(
         tables,
-        spark,
         "bronze_files",
         [
             {"source": s, "uri": f"{at}", "records": records // n, "rejected": rejected if at == 0 else 0, "bytes": 9}
@@ -108,7 +138,6 @@ def fill_bronze(tables: Tables, spark: Any) -> None:
     examples = [("faq", "private", 9), ("chat", "public", 6), ("other", "public", 50)]
     fill(
         tables,
-        spark,
         "bronze_examples",
         [
             {"source": s, "record_id": row_id(f"{s[0]}{at}"), "visibility": visibility, "raw": MAIL}
@@ -119,7 +148,6 @@ def fill_bronze(tables: Tables, spark: Any) -> None:
     common = {"source": "docs", "visibility": "private"}
     fill(
         tables,
-        spark,
         "bronze_documents",
         [
             common | {"document_id": row_id("d0"), "kind": "pdf", "pages": 4, "notes": ["an attachment"]},
@@ -128,40 +156,43 @@ def fill_bronze(tables: Tables, spark: Any) -> None:
     )
 
 
-def fill_rest(tables: Tables, spark: Any) -> None:
+def fill_rest(tables: Tables) -> None:
     common = {"dataset": "mine", "personal": [], "fixes": [], "flags": []}
     checked = [
-        {"example_id": row_id("f0"), "source": "faq", "personal": ["EMAIL", "EMAIL"], "fixes": ["mojibake", "html_entities"]},
+        {
+            "example_id": row_id("f0"),
+            "source": "faq",
+            "personal": ["EMAIL", "EMAIL"],
+            "fixes": ["mojibake", "html_entities"],
+        },
         {"example_id": row_id("f1"), "source": "faq", "personal": ["EMAIL", "PHONE"]},
         {"example_id": row_id("c1"), "source": "chat", "fixes": ["mojibake"]},
         {"example_id": row_id("c2"), "source": "chat"},
     ]
-    fill(tables, spark, "checked", [common | row for row in checked])
-    fill(tables, spark, "silver_examples", silver_rows())
+    fill(tables, "checked", [common | row for row in checked])
+    fill(tables, "silver_examples", silver_rows())
     document = common | {"source": "docs", "visibility": "private", "language": "en", "flags": ["refusal"]}
-    fill(tables, spark, "silver_documents", [document | {"document_id": row_id(name)} for name in ("d0", "d1")])
+    fill(tables, "silver_documents", [document | {"document_id": row_id(name)} for name in ("d0", "d1")])
     gold = gold_rows()
-    fill(tables, spark, "gold_examples", gold)
-    fill(tables, spark, "ledger", ledger_rows(gold))
+    fill(tables, "gold_examples", gold)
+    fill(tables, "ledger", ledger_rows(gold))
 
 
 @pytest.fixture(scope="session")
-def bronze_only(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+def bronze_only(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A home after `--until ingest`, with a rejected row."""
     tables = Tables(tmp_path_factory.mktemp("bronze") / "tables")
-    fill_bronze(tables, spark)
-    fill(tables, spark, "rejected", [row for row in rejected_rows() if row["stage"] == "ingest"])
+    fill_bronze(tables)
+    fill(tables, "rejected", [row for row in rejected_rows() if row["stage"] == "ingest"])
     return tables
 
 
 @pytest.fixture(scope="session")
-def filled(spark: Any, bronze_only: Tables, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+def filled(bronze_only: Tables, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A home after prepare."""
-    import shutil
-
     root = tmp_path_factory.mktemp("filled") / "tables"
     shutil.copytree(bronze_only.root, root)
     tables = Tables(root)
-    fill(tables, spark, "rejected", [row for row in rejected_rows() if row["stage"] != "ingest"])
-    fill_rest(tables, spark)
+    fill(tables, "rejected", [row for row in rejected_rows() if row["stage"] != "ingest"])
+    fill_rest(tables)
     return tables

@@ -20,9 +20,9 @@ _SPACED = re.compile(
 )
 _DOT = r"(?:\s?[\[({<]\s?(?:dot|punkt|point|punto)\s?[\])}>]\s?|\s+dot\s+)"
 _SPELLED = re.compile(
-    rf"(?i)(?<![\w.@])(?P<local>\w[\w+-]*(?:(?:\.|{_DOT})[\w+-]+)*)"
+    rf"(?i)(?<![\w.@])(?P<local>\w[\w+-]{{0,40}}(?:(?:\.|{_DOT})[\w+-]{{1,40}}){{0,3}})"
     rf"(?:\s?[\[({{<]\s?(?:at|@|\u00e4t|arroba)\s?[\])}}>]\s?|(?P<plain>\s+at\s+))"
-    rf"(?P<domain>{_LABEL}(?:(?:\.|{_DOT}){_LABEL})*(?:\.|(?P<last>{_DOT}))[a-z]{{2,24}})(?!\w)"
+    rf"(?P<domain>{_LABEL}(?:(?:\.|{_DOT}){_LABEL}){{0,3}}(?:\.|(?P<last>{_DOT}))[a-z]{{2,24}})(?!\w)"
 )
 # One of these is in any text that `_SPELLED` matches.
 _SPELLED_SIGNS = (

@@ -98,7 +98,7 @@ NAMED: tuple[Named, ...] = (
     Named("kennitala|kt", _digits(10), any_of(kennitala)),
     Named("cpf", _digits(11), any_of(cpf)),
     Named("aadhaar|aadhar|uidai|uid", _digits(12), any_of(aadhaar)),
-    Named("pan|permanent account", r"[A-Za-z]{5}[0-9]{4}[A-Za-z]", any_of(pan)),
+    Named("pan|permanent account", r"[A-Z]{5}[0-9]{4}[A-Z]", any_of(pan)),
     Named("rijksregisternummer|rijksregister|registre national|insz|niss|nrn", _digits(11), any_of(be_ssn)),
     Named("ahv|avs|sozialversicherungsnummer", _digits(13), any_of(ch_ssn)),
     Named("pps|ppsn|personal public", r"[0-9]{7} ?[A-Wa-w][A-Za-z]?", any_of(pps)),
@@ -131,7 +131,7 @@ NAMED: tuple[Named, ...] = (
     Named("national|identity|identification|personal|fiscal|tax|citizen", _digits(15, 13, 12, 11), _CIVIL),
     Named(
         "passport|passports|reisepass|reisepassnummer|passeport|pasaporte|passaporto|paspoort|passnummer",
-        r"[A-Z]{0,3} ?[0-9]{6,9}|[A-Z][0-9A-Z]{8}",
+        r"[A-Z]{0,2}[0-9]{6,9}|[A-Z][0-9A-Z]{8}",
         own.document,
     ),
     Named(

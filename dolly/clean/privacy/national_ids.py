@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dolly.clean.privacy.id_checks import Check, plain_id
+from dolly.clean.privacy.id_checks import Check, document, plain_id
 from dolly.clean.privacy.id_names import NAMED
 from dolly.clean.privacy.id_shapes import DIGIT_FIRST, LETTER_FIRST
 from dolly.clean.privacy.span import Span
@@ -84,7 +84,9 @@ def _near_name(text: str, at: int, place: int) -> Iterator[Span]:
     first, last = max(0, at - _REACH_BACK - _LONGEST), name.end() + _REACH + _LONGEST
     for match in _SHAPES[place].finditer(text, first, last):
         after, before = match.start() - name.end(), at - match.end()
-        if 0 <= after <= _REACH or 0 <= before <= _REACH_BACK:
+        # A document has no check digit, so its number counts only where it should stand: after its name.
+        behind = 0 <= before <= _REACH_BACK and NAMED[place].check is not document
+        if behind or 0 <= after <= _REACH:
             gap = text[name.end() : match.start()] if after >= 0 else text[match.end() : at]
             labelled = _LABEL.search(text[max(0, match.start() - 30) : match.start()])
             if not _SENTENCE_END.search(gap) and not labelled and NAMED[place].check(match.group()):

@@ -27,7 +27,7 @@ _CODE = (
 _SHORT = r"(?<![A-Za-z])pass(?=[\"'`\]*]{0,3}[ \t]*[:=>|])"
 _KEY = re.compile(
     rf"(?i)(?:(?P<code>{_CODE})|(?P<password>(?<!1)(?:{PASSWORD}))|(?P<short>{_SHORT})|(?P<machine>{_MACHINE}))"
-    r"(?:[ _-]?(?:value|prod(?:uction)?|dev|test|staging|live|base64|b64|[0-9]{1,2}))?(?![A-Za-z0-9]|[_-][A-Za-z])"
+    r"(?:[ _-](?:value|prod(?:uction)?|dev|test|staging|live|base64|b64)|[ _-]?[0-9]{1,2})?(?![A-Za-z0-9]|[_-][A-Za-z])"
 )
 # `_KEY` is tried only where one of these stands, since plain strings are found a hundred times faster; with
 # how many characters of the key may come before it ("mot de passe", "subscription access key").

@@ -32,7 +32,7 @@ def with_severities(rules: Sequence[Rule], overrides: Mapping[str, str]) -> list
     Raises:
         ConfigError: an unknown name, or a severity that the rule can't have.
     """
-    known: dict[str, tuple[str, ...]] = {name: ("off", "fix") for name in FIX_REASONS}
-    known |= {name: ("off", "reject", "flag") for name in _CHECK_REASONS}
-    known |= {name: ("reject",) for name in _ALWAYS_REJECTED}
+    known: dict[str, tuple[str, ...]] = dict.fromkeys(FIX_REASONS, ("off", "fix"))
+    known |= dict.fromkeys(_CHECK_REASONS, ("off", "reject", "flag"))
+    known |= dict.fromkeys(_ALWAYS_REJECTED, ("reject",))
     return regraded(rules, overrides, known=known)

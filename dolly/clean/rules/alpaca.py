@@ -35,10 +35,14 @@ _READING = (
     r"|\b(?:read|rewrite|access|analy[sz]e|edit|screenshot|extract|collect)\b[^.]{0,60}"
     r"\b(?:web ?sites?|web ?pages?|spreadsheet|source|content)\b"
 )
-_ABOUT_LINKS = r"(?i)\b(?:urls?|domains?|protocol|hostname|hyperlinks?|bookmark|html|markdown|citations?|cite|bibliograph\w+|algorithm)\b"
+_ABOUT_LINKS = (
+    r"(?i)\b(?:urls?|domains?|protocol|hostname|hyperlinks?|bookmark|html|markdown|citations?|cite|bibliograph\w+|"
+    r"algorithm)\b"
+)
 _MEDIUM = r"(?:image|picture|photo(?:graph)?|screenshot|diagram|graph|chart|figure|pdf|audio|video|sketch)"
 _ATTACHED = (
-    rf"(?i)^[\s<\[({{*]*(?:(?:an? |the |see |please see )?(?:attached|inserted|uploaded) )?(?:{_MEDIUM}|file|document|attachment)"
+    r"(?i)^[\s<\[({*]*(?:(?:an? |the |see |please see )?(?:attached|inserted|uploaded) )?"
+    rf"(?:{_MEDIUM}|file|document|attachment)"
     r"(?: (?:is )?(?:attached|here|inserted|uploaded|file))*[\s>\])}*.:]*$"
     rf"|^\s*[<\[({{*]+\s*(?:(?:insert|attach(?:ed)?|upload|link to)\b|{_MEDIUM}s? (?:of|showing|attached)\b)"
     r"[^\n<>\[\],;]{0,120}[>\])}*]+\.?\s*$"
@@ -61,7 +65,7 @@ _PARAMETRIC = (
 )
 _MERGED = r"(?i)(?:^|\n)[#\s]*\d{1,2}\s*\.\s*(?:Instruction|Input)s?\s*:"
 _EMPTY_FENCE = r"```[\w+#.-]*\s*```"
-_FULL_FENCE = r"```[\w+#.-]*[ \t]*\n?(?!\s*```)[\s\S]*?```"
+_FULL_FENCE = r"```[\w+#.-]*+[ \t]*+\n?+(?!\s*```)[\s\S]*?```"
 _IMAGE = (
     r"(?i)^(?:please |can you |could you |i (?:want|need) you to )?(?:"
     r"(?:draw|sketch|paint|illustrate|photograph|animate)\s+(?:me |us )?(?:an?|the|this|some|two|three|your|\d+)\s"
@@ -152,7 +156,7 @@ def _merged(answer: Column) -> Check:
     from pyspark.sql import functions as F
 
     applies = guarded(answer.contains("nstruction:") | answer.contains("nput:"), answer.rlike(_MERGED))
-    piece = F.trim(F.regexp_extract(answer, _MERGED + r".{0,80}", 0))
+    piece = F.btrim(F.regexp_extract(answer, _MERGED + r".{0,80}", 0), F.lit("\n #"))
     return Check("merged_instructions", "reject", applies, piece, REASONS["merged_instructions"])
 
 

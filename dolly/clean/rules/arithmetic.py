@@ -51,7 +51,8 @@ _LISTED = (
 _OTHER_STATISTIC = (
     r"(?i)\b(?:weighted|geometric|harmonic|moving|squares?|cubes?|deviation|variance|difference|absolute|odd|even|primes?|"
     r"digits|mode|range|between|from|first|integers from|multiples|divisible|angles?|interior|each|every|table|"
-    r"(?:mean|median|average|sum|product)(?:,| and| or) (?:the )?(?:mean|median|mode|average|sum|product))\b|\d,\d{3}(?!\d)"
+    r"(?:mean|median|average|sum|product)(?:,| and| or) (?:the )?(?:mean|median|mode|average|sum|product))\b"
+    r"|\d,\d{3}(?!\d)"
 )
 _ROUNDED = 0.01
 _RESULT_CHARACTERS = 300
@@ -106,7 +107,9 @@ def _is_wrong(left: Column, operator: Column, right: Column, result: Column) -> 
     rounded = F.greatest(F.pow(F.lit(10.0), -dc), F.when(plus | minus, 0.0).otherwise(F.abs(value) * _ROUNDED))
     tolerance = F.when(dc >= exact, F.greatest(F.abs(value), F.lit(1.0)) * 1e-6).otherwise(rounded)
     percent = divided & (F.abs(value * 100 - c) <= rounded * 100)
-    return (F.abs(value - c) > tolerance * 1.000001) & ~percent
+    # "1-5 = 2 points" is a range and what it is worth.
+    span = (operator == "-") & (a < b) & (c > 0)
+    return (F.abs(value - c) > tolerance * 1.000001) & ~percent & ~span
 
 
 def _calculation_is_wrong(question: Column, answer: Column, stated: Column) -> Column:

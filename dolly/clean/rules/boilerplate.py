@@ -28,14 +28,14 @@ _ERROR = (
     r"|this content may violate our (?:content|usage) polic|rate limit (?:reached|exceeded)\W*(?:$|for|please)"
     r"|(?:request|connection|read) timed? ?out\W*$)"
 )
-_MACHINE = (
-    r"as an? (?:ai|artificial intelligence|large language|language) ?(?:language |assistant|model|chatbot|system|,)"
-)
+_MACHINE = r"(?i)as an? (?:ai|large language|language) ?(?:language |assistant|model|chatbot|system|,)"
 _UNABLE = r"(?:can(?:no|['’])?t|can not|unable to|not able to|(?:do not|don['’]t) (?:have|possess))"
+_SORRY = r"(?:i['’]?m|i am|we['’]re|my apologies|apologies|sorry|unfortunately|i apologi[sz]e)\b"
 _REFUSED = (
-    rf"(?i)^\W*(?:i['’]?m|i am|we['’]re|my apologies|apologies|sorry|unfortunately|i apologi[sz]e)\b[^.!?\n]{{0,80}}\bi(?:['’]m| am)? {_UNABLE} "
-    r"(?:the (?:ability|capability|capacity)|access|browse|open|view|see (?:the|any|your)|assist|help (?:you )?with|generate|fulfil|comply|"
-    r"complete (?:this|that|your)|answer|respond|provide|process|perform|do that|display|draw|produce|engage|discuss|predict|create|support)"
+    rf"(?i)^\W*{_SORRY}[^.!?\n]{{0,80}}\bi(?:['’]m| am)? {_UNABLE} "
+    r"(?:the (?:ability|capability|capacity)|access|browse|open|view|see (?:the|any|your)|assist|help (?:you )?with|"
+    r"generate|fulfil|comply|complete (?:this|that|your)|answer|respond|provide|process|perform|do that|display|draw|"
+    r"produce|engage|discuss|predict|create|support)"
 )
 
 
@@ -44,8 +44,8 @@ def boilerplate_checks() -> list[Check]:
     from pyspark.sql import functions as F
 
     answer, last = F.col("answer"), F.col("last_answer")
-    errors = _is_error(answer) | _is_error(last) | answer.contains("help.openai.com")
-    machine = answer.contains("language model") | answer.contains("s an AI") | answer.contains("rtificial")
+    errors = _is_error(answer) | guarded(last != answer, _is_error(last))
+    machine = answer.contains("language model") | answer.contains("s an AI")
     refusal = guarded(machine, answer.rlike(_MACHINE) & answer.rlike(rf"(?i){_UNABLE}")) | _refuses(answer)
     refusal |= guarded(last != answer, _refuses(last))
     return [
@@ -57,7 +57,7 @@ def boilerplate_checks() -> list[Check]:
 def _is_error(text: Column) -> Column:
     from pyspark.sql import functions as F
 
-    return guarded(F.length(text) <= _SHORT, text.rlike(_ERROR))
+    return guarded(F.length(text) <= _SHORT, text.rlike(_ERROR) | text.contains("help.openai.com"))
 
 
 def _refuses(text: Column) -> Column:

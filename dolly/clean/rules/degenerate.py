@@ -22,7 +22,7 @@ _GAP = r"[\s\p{P}]{1,3}"
 _PROBE_CHARACTERS = 24
 _WHOLE_CHARACTERS = 300
 _ECHO_CHARACTERS = 20
-_LOOP_CHARACTERS = 30
+_LOOP_CHARACTERS = 20
 _CUT_CHARACTERS = 200
 _LINE_CHARACTERS = 80
 _ITEM = r"^\s*(?:[-*•·>|#+]|\(?\w{1,3}[.):]\s)"
@@ -31,10 +31,14 @@ _HANGING = (
     r"\s(?:and|or|nor|the|a|an|of|with|but|because|from|than|into|your|their|our|its|is|are|was|were|such as)$"
     r"|[\p{L}\p{N}],$|\s(?:in|to|since|from|by|until|of) (?:1[89]|20)$"
 )
-# A long last clause without an end, after sentences that have theirs.
-_UNENDED = r"[\p{Ll})\"”][.!?] [^.!?\n]{20,}[.!?] +\p{Lu}(?:[\p{L}'’-]+,? ){6,80}\p{Ll}+$"
+# A long last clause without an end, after sentences that have theirs; in a short answer it may be the style.
+_LONG_CHARACTERS = 800
+_UNENDED = r"[\p{Ll})\"”][.!?] [^.!?\n]{20,}[.!?] +\p{Lu}[\p{L}'’-]*,? (?:[\p{Ll}'’-]+,? ){5,80}\p{Ll}+$"
 _ABOUT_PAGES = r"(?i)\b(?:button|slogan|headline|call to action|tagline)\b"
-_LEFTOVER = r"(?i)[.!?\s](?:view|read|show|see|learn|load|know) (?:more|less)(?: \W{1,3})?$|(?i)\bclick here to (?:expand|view more)$"
+_LEFTOVER = (
+    r"(?i)[.!?\s](?:view|read|show|see|learn|load|know) (?:more|less)(?: \W{1,3})?$"
+    r"|\bclick here to (?:expand|view more)$"
+)
 
 
 def degenerate_checks(*, max_repeats: int) -> list[Check]:
@@ -68,7 +72,9 @@ def degenerate_checks(*, max_repeats: int) -> list[Check]:
 def _loop(times: int) -> str:
     """The same 3 to 31 words, or the same line, once and then `times` times more."""
     words = rf"(?<![\p{{L}}\p{{N}}])((?:{_WORD}{_GAP}){{2,30}}?{_WORD})(?:{_GAP}\1){{{times}}}(?![\p{{L}}\p{{N}}])"
-    line = rf"(?m)^(.*\p{{L}}{{2}}.*)(?:\n+\2){{{times}}}$"
+    # Rows of a table in markup, statements of a program and the like may well be equal.
+    prose = r"[^\n<>{}()=;|]"
+    line = rf"(?m)^({prose}*\p{{L}}{{2}}{prose}*)(?:\n+\2){{{times}}}$"
     return f"{words}|{line}"
 
 
@@ -82,13 +88,10 @@ def _repeats(answer: Column, times: int) -> Column:
 
     length, probe = F.length(answer), _PROBE_CHARACTERS
     middle = (length / 2).cast("int")
-    end = F.substring(answer, -probe, probe)
-    inner = F.substring(answer, middle, F.lit(probe))
-    suspect = F.substring(answer, F.lit(1), length - probe).contains(end)
-    suspect |= F.substring(answer, middle + probe, length).contains(inner)
-    long = guarded(
-        suspect, guarded(_occurs(answer, end, times) | _occurs(answer, inner, times), answer.rlike(_loop(times)))
-    )
+    end, inner = F.substring(answer, -probe, probe), F.substring(answer, middle, F.lit(probe))
+    again = (F.instr(answer, end) <= length - probe) | (F.position(inner, answer, middle + probe) > 0)
+    often = _occurs(answer, end, times) | _occurs(answer, inner, times)
+    long = guarded(again, guarded(often, answer.rlike(_loop(times))))
     return (
         F.when(length <= _LOOP_CHARACTERS, False)
         .when(length <= _WHOLE_CHARACTERS, answer.rlike(_loop(times)))
@@ -112,7 +115,7 @@ def _echoes(answer: Column, text: Column) -> Column:
     from pyspark.sql import functions as F
 
     def plain(text: Column) -> Column:
-        return F.lower(F.regexp_replace(text, r"[\s\p{P}]+", " "))
+        return F.trim(F.lower(F.regexp_replace(text, r"[\s\p{P}]+", " ")))
 
     # A greeting may be answered by the same greeting.
     near = (F.length(answer) >= _ECHO_CHARACTERS) & (F.abs(F.length(answer) - F.length(text)) <= 5)
@@ -124,7 +127,7 @@ def _cut(answer: Column) -> Column:
 
     line = F.substring_index(answer, "\n", -1)
     hanging = F.substring(line, -16, 16).rlike(_HANGING)
-    cut = hanging | F.substring(line, -400, 400).rlike(_UNENDED)
+    unended = guarded(F.length(answer) >= _LONG_CHARACTERS, F.substring(line, -400, 400).rlike(_UNENDED))
     letter = F.substring(line, -1, 1).rlike(r"[\p{Ll},\d]")
     long = (F.length(answer) >= _CUT_CHARACTERS) & (F.length(line) >= _LINE_CHARACTERS)
-    return guarded(long & letter, cut & ~F.substring(line, 1, 8).rlike(_ITEM))
+    return guarded(long & letter, (hanging | unended) & ~F.substring(line, 1, 8).rlike(_ITEM))

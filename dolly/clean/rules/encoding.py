@@ -36,14 +36,13 @@ _STRAY_CONTROLS = r"[\u0080-\u009F]"
 
 # Entities that are no word: `&copy;` may be a C pointer, `&eacute;` is an é.
 _NAMES = (
-    "amp lt gt quot nbsp ensp emsp thinsp hellip mdash ndash lsquo rsquo sbquo ldquo rdquo bdquo laquo raquo "
-    "bull middot euro trade plusmn frac12 frac14 frac34 szlig aelig AElig oelig OElig"
-).split()
-_ACCENTED = [
-    name for name in name2codepoint if re.fullmatch(r"[A-Za-z](acute|grave|circ|uml|tilde|cedil|ring|slash)", name)
-]
-_ENTITIES = {f"&{name};": chr(name2codepoint[name]) for name in _NAMES + _ACCENTED} | {"&apos;": "'", "&nbsp;": " "}
-_ENTITY = rf"&(?:#\d{{2,7}}|#[xX][0-9A-Fa-f]{{2,6}}|apos|{'|'.join(_NAMES + _ACCENTED)});"
+    *("amp", "lt", "gt", "quot", "nbsp", "ensp", "emsp", "thinsp", "hellip", "mdash", "ndash", "bull", "middot"),
+    *("lsquo", "rsquo", "sbquo", "ldquo", "rdquo", "bdquo", "laquo", "raquo", "euro", "trade", "plusmn"),
+    *("frac12", "frac14", "frac34", "szlig", "aelig", "AElig", "oelig", "OElig"),
+    *(name for name in name2codepoint if re.fullmatch(r"[A-Za-z](acute|grave|circ|uml|tilde|cedil|ring|slash)", name)),
+)
+_ENTITIES = {f"&{name};": chr(name2codepoint[name]) for name in _NAMES} | {"&apos;": "'", "&nbsp;": " "}
+_ENTITY = rf"&(?:#\d{{2,7}}|#[xX][0-9A-Fa-f]{{2,6}}|apos|{'|'.join(_NAMES)});"
 _ENTITY_PIECES = rf"```[\s\S]*?(?:```|\z)|`[^`\n]+`|{_ENTITY}|[^&`]+|[&`]"
 _MARKUP = r"(?i)</?[a-z][a-z0-9]*[^<>\n]*>|\bhtml|\bxml|\bentit(?:y|ies)\b|\bescap(?:e|ed|es|ing)\b|\bencod"
 
@@ -118,8 +117,8 @@ def without_escapes(text: Column) -> Column:
     plain = text
     for written, meant in _ESCAPES.items():
         plain = F.replace(plain, F.lit(written), F.lit(meant))
-    written = text.rlike(_ESCAPE) & ~text.rlike(_OTHER_BACKSLASH) & ~_row_matches(_CODE)
-    found = guarded(text.contains("\\"), written)
+    escaped = text.rlike(_ESCAPE) & ~text.rlike(_OTHER_BACKSLASH) & ~_row_matches(_CODE)
+    found = guarded(text.contains("\\"), escaped)
     return F.when(found, plain).otherwise(text)
 
 

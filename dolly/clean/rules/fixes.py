@@ -32,8 +32,9 @@ _LINE_END = r"\r\n?|[\u2028\u2029]"
 _TERMINAL = r"\x1B(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1B]{0,200}(?:\x07|\x1B\\)|[()][A-Z0-9])?"
 _CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]"
 # Scripts whose letters join or break at ZWNJ and ZWJ (Hebrew to Myanmar, Mongolian, Arabic's forms),
-# and what emoji are joined from.
-_JOINED = r"\u0590-\u109F\u1780-\u1CFF\uA800-\uABFF\uFB1D-\uFDFF\uFE0F\uFE70-\uFEFC\p{So}\p{Sk}\x{1F000}-\x{1FAFF}"
+# and what emoji are joined from. A look-behind of Java sees characters beyond U+FFFF only if its
+# pattern has one as it is.
+_JOINED = r"\u0590-\u109F\u1780-\u1CFF\uA800-\uABFF\uFB1D-\uFDFF\uFE0F\uFE70-\uFEFC\p{So}\p{Sk}🀀-\x{1FAFF}"
 # Thai, Lao, Myanmar, Khmer: a zero-width space parts their words.
 _UNSPACED = r"\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF"
 _ZERO_WIDTH = (
@@ -41,12 +42,12 @@ _ZERO_WIDTH = (
     rf"|(?<![{_UNSPACED}])\u200B|\u200B(?![{_UNSPACED}])"
     rf"|(?<![{_JOINED}])[\u200C\u200D](?![{_JOINED}])"
     # Tag characters spell hidden text; only the flags of regions, black flag first, need them.
-    r"|(?<![\x{1F3F4}\x{E0020}-\x{E007F}])[\x{E0000}-\x{E007F}]++"
+    r"|(?<![🏴\x{E0020}-\x{E007F}])[\x{E0000}-\x{E007F}]++"
 )
 _BIDI = r"[\u202A-\u202E\u2066-\u2069]"
 _MARKS = r"[\u200E\u200F\u061C]"
 _RIGHT_TO_LEFT = r"[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]"
-_WHITE = " \t\n\x0b\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_WHITE = " \t\n\x0b\f\r\u0085\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 # What generated records write where there is no context, in any quoting and spelling.
 _NO_INPUT = r"(?i)^[\W_]*(no[\W_]*input([\W_]*(required|needed|provided))?|n[\W_]*/[\W_]*a|none|nil|null|empty)[\W_]*$"
 _NO_INPUT_CHARACTERS = 100

@@ -71,8 +71,8 @@ def regraded(
     kept = []
     for rule in rules:
         severity = overrides.get(rule.name)
-        if severity == "reject" or severity == "flag":
-            kept.append(rule._replace(severity=severity) if isinstance(rule, Check) else rule)
+        if isinstance(rule, Check) and severity in ("reject", "flag"):
+            kept.append(rule._replace(severity="reject" if severity == "reject" else "flag"))
         elif severity != "off":
             kept.append(rule)
     return kept

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dolly.clean.rules.kinds import Check, guarded
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 REASONS = {
     "empty_instruction": "there is no question",
@@ -25,7 +29,7 @@ def structure_checks() -> list[Check]:
     """Rows without a question or an answer in any round."""
     from pyspark.sql import functions as F
 
-    def empty(role: str) -> object:
+    def empty(role: str) -> Column:
         return F.exists("turns", lambda turn: (turn["role"] == role) & (turn["content"] == ""))
 
     no_question = (F.col("instruction") == "") | empty("user")
