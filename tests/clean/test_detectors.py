@@ -68,6 +68,12 @@ Authorization: Bearer ⟦SECRET:abcDEF123456ghiJKL⟧~Authorization: Basic ⟦SE
 ⟦SECRET:glp¦at-ABCdef123456ghiJKL78⟧ ⟦SECRET:AI¦zaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY⟧
 ⟦SECRET:sk-¦ant-api03-abcdefghijklmnop⟧
 ⟦SECRET:eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U⟧ expired
+⟦SECRET:github¦_pat_11ABCDEFG0abcdefghij_KLMNOPQRSTUV⟧ ⟦SECRET:np¦m_abcdefghijklmnopqrstuvwxyz0123456789⟧
+⟦SECRET:hf¦_abcdefghijklmnopqrstuvwxyz12345678⟧
+⟦SECRET:SG¦.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc⟧
+⟦SECRET:dap¦i0123456789abcdef0123456789abcdef⟧ ⟦SECRET:pyp¦i-AgEIcHlwaS5vcmcCJDEyMzQ1Njc4OTAxMjM0⟧
+https://x.blob.core/a?sv=2020&sig=⟦SECRET:abcDEF123%2Bxyz789%3D⟧&se=2024, ⟦SECRET:hvs¦.CAESIJabcdefghijklmnop12⟧
+⟦SECRET:https://hooks¦.slack.com/services/T00000000/B00000000/abcDEF123456ghiJKL789mno⟧
 ⟦SECRET:-----BEGIN RSA PRIV¦ATE KEY-----~MIIEpAIBAAKCAQEA7bq~-----END RSA PRIV¦ATE KEY-----⟧
 The PIN is ⟦SECRET:4829⟧; your verification code is ⟦SECRET:482913⟧; login: admin / ⟦SECRET:hunter2⟧
 ⟦PERSON:Jane Doe⟧ met ⟦PERSON:DOE, JANE⟧, ⟦PERSON:jürgen  groß⟧ and ⟦PERSON:Sinéad O’Connor⟧'s ⟦PERSON:Maria~Schmidt⟧.
@@ -139,37 +145,11 @@ def test_leaves_numbers_and_words_that_only_look_alike(case: str) -> None:
     assert found(parsed(case)[0]) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("John.Doe@Example.COM", "john.doe@example.com"),
-        ("john (at) example [dot] com", "john@example.com"),
-        ("(415) 555-0132", "+14155550132"),
-        ("+44 (0)20 7946 0958", "+442079460958"),
-        ("0044 20 7946 0958", "+442079460958"),
-        ("tel. 06 12 34 56 78", "+33612345678"),
-        ("de89 3704 0044 0532 0130 00", "DE89370400440532013000"),
-        ("4111-1111-1111-1111", "4111111111111111"),
-        ("SSN 536-90-4399", "536904399"),
-        ("2001:0DB8::0001", "2001:db8::1"),
-        ("DOE,  jane", "jane doe"),
-        ("JÜRGEN GROSS", "jürgen gross"),
-        ("password: Hunter2", "Hunter2"),
-    ],
-)
-def test_spellings_have_one_canonical_form(text: str, normal: str) -> None:
-    assert normals(text) == [normal]
-
-
 def test_national_numbers_follow_the_regions() -> None:
     german = Detector(regions=["DE"])
     assert [span.normal for span in german.spans("Tel. 030 901820")] == ["+4930901820"]
     assert found("(415) 555-0132", german) == []
     assert found("+1 415 555 0132", german) == [("PHONE", "+1 415 555 0132")]
-
-
-def test_an_indian_number_keeps_its_country_without_the_zero() -> None:
-    assert normals("mobile 98200 12345") == normals("+91 98200 12345") == ["+919820012345"]
 
 
 def test_only_the_kinds_asked_for() -> None:
@@ -251,37 +231,6 @@ def test_the_prefilter_reads_alike_in_spark(spark: object) -> None:
 )
 def test_the_prefilter_lets_plain_prose_pass(prose: str) -> None:
     assert not re.search(CANDIDATE, prose)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1 " * 20_000,
-        "12 " * 10_000,
-        "0" * 40_000,
-        "800-1234567-" * 2_000,
-        "a" * 40_000 + "@",
-        "a@" * 10_000,
-        "a." * 10_000 + "@b",
-        "password " * 3_000,
-        "password: " + "x" * 10_000 + "!",
-        "x-" * 10_000,
-        "::" * 10_000,
-        "1.2.3.4 " * 5_000,
-        "DE89 " * 5_000,
-        "A" * 20_000,
-        "(" * 20_000,
-        "eyJ" * 10_000,
-        " at dot" * 3_000,
-        "ssn " * 3_000 + "1234",
-        "-----BEGIN PRIVATE KEY-----" * 500,
-    ],
-    ids=lambda text: text[:12],
-)
-def test_no_text_takes_forever(text: str) -> None:
-    start = time.process_time()
-    DETECTOR.spans(text)
-    assert time.process_time() - start < 3
 
 
 def test_thousands_of_names_cost_next_to_nothing() -> None:

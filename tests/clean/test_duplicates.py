@@ -124,7 +124,7 @@ def test_the_same_instruction_and_answer_are_merged_and_conflicts_are_flagged(sp
     rows = [
         (question, answer),
         (question.upper(), answer.upper()),  # the same but for case and space
-        (question, with_word(answer, 30, "other")),  # nearly the same
+        (question, with_word(answer, 30, "bo")),  # nearly the same
         (question, text(3, 60)),  # the same question, another answer
         (text(4, 20), answer),  # another question, the same answer
         ("Short one?", "Yes."),

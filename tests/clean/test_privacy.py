@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import re
 import stat
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,68 @@ from dolly.clean.privacy import Detector, Pseudonyms, Span, load_or_create_key, 
 from dolly.errors import DollyError, UsageError
 
 KEY = bytes(range(32))
+DETECTOR = Detector(names=["Jane Doe", "Jürgen Groß"])
+
+
+def normals(text: str) -> list[str]:
+    return [span.normal for span in DETECTOR.spans(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("John.Doe@Example.COM", "john.doe@example.com"),
+        ("john (at) example [dot] com", "john@example.com"),
+        ("(415) 555-0132", "+14155550132"),
+        ("+44 (0)20 7946 0958", "+442079460958"),
+        ("0044 20 7946 0958", "+442079460958"),
+        ("tel. 06 12 34 56 78", "+33612345678"),
+        ("de89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+        ("4111-1111-1111-1111", "4111111111111111"),
+        ("SSN 536-90-4399", "536904399"),
+        ("2001:0DB8::0001", "2001:db8::1"),
+        ("DOE,  jane", "jane doe"),
+        ("JÜRGEN GROSS", "jürgen gross"),
+        ("password: Hunter2", "Hunter2"),
+    ],
+)
+def test_spellings_have_one_canonical_form(text: str, normal: str) -> None:
+    assert normals(text) == [normal]
+
+
+def test_an_indian_number_keeps_its_country_without_the_zero() -> None:
+    assert normals("mobile 98200 12345") == normals("+91 98200 12345") == ["+919820012345"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 " * 20_000,
+        "12 " * 10_000,
+        "0" * 40_000,
+        "800-1234567-" * 2_000,
+        "a" * 40_000 + "@",
+        "a@" * 10_000,
+        "a." * 10_000 + "@b",
+        "password " * 3_000,
+        "password: " + "x" * 10_000 + "!",
+        "x-" * 10_000,
+        "::" * 10_000,
+        "1.2.3.4 " * 5_000,
+        "DE89 " * 5_000,
+        "A" * 20_000,
+        "(" * 20_000,
+        "eyJ" * 10_000,
+        " at dot" * 3_000,
+        "ssn " * 3_000 + "1234",
+        "-----BEGIN PRIVATE KEY-----" * 500,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_no_text_takes_forever(text: str) -> None:
+    start = time.process_time()
+    DETECTOR.spans(text)
+    assert time.process_time() - start < 3
 
 
 def test_pseudonyms_name_the_kind_and_hide_the_value() -> None:

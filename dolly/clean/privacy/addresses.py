@@ -144,6 +144,8 @@ def _ipv6(found: str) -> str | None:
     if not _IPV6_SHAPE.fullmatch(found):
         return None
     groups = found.split(":")
+    if sum(map(bool, groups)) < 2:
+        return None
     # Eight pairs of digits are a hardware address (EUI-64), words of hexadecimal letters are names in code.
     if not any(digit in found for digit in "0123456789") or (len(groups) == 8 and all(len(g) == 2 for g in groups)):
         return None

@@ -25,7 +25,7 @@ _WORDS = (
     *("hooks\\.slack", "hv[sbr]\\.", "identifiants", "integration[ _-]?key", "jwt[ _-]?key", "kennwort"),
     *("key-[0-9a-f]{3}", "l[o\u00f6\u00d6]senord", "log[ -]in", "login", "logon", "master[ _-]?key", "mdp"),
     *("mnemonic", "mot de passe", "mysql", "network[ _-]key", "one-time", "palavra-passe", "parola"),
-    *("pass[ _-]?(?:wo?r?d|phrase|code)", "pass[\"'`*]{0,3} ?[:=>|]", "passord", "passw"),
+    *("pass[ _-]?(?:word|wort|wd|phrase|code)", "pass[\"'`*]{0,3} ?[:=>|]", "passord", "passw"),
     *("private[ _-]key", "pscale_", "psk", "pswd", "pw[^a-z]", "pwd", "pypi-", "recovery ?[:=]"),
     *("recovery phrase", "recovery words", "redis-cli", "salasana", "secret"),
     *("security[ _-]?(?:key|code|pin)", "seed ?[:=]", "seed phrase", "seed words", "senha"),

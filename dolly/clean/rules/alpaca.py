@@ -25,7 +25,7 @@ REASONS = {
     "unclear_instruction": "the answer says that the task is unclear or lacks something",
 }
 
-_MARKER_CHARACTERS = 60
+_MARKER_BYTES = 60
 _LINK = r"(?:\[[^\]\n]{0,60}\]\s?)?[<\[(\"']?(?:https?://|www\.)"
 _ONLY_LINKS = rf"(?i)^\s*(?:(?:[\p{{L}}\d #]{{1,30}}:\s*)?{_LINK}\S+\s*){{1,5}}$"
 _LINK_AT_END = rf"(?i)[:\s]\s*{_LINK}[^\s\"'<>]+[\"'>\])]?\s*$"
@@ -63,7 +63,7 @@ _PARAMETRIC = (
     r"(?i)\b(?:algorithms?|functions?|programs?|scripts?|code|pseudocode|methods?|class|quer(?:y|ies)|regex|expression|"
     r"model|system|api|app|formula|sql|python|java|javascript)\b"
 )
-_MERGED = r"(?i)(?:^|\n)[#\s]*\d{1,2}\s*\.\s*(?:Instruction|Input)s?\s*:"
+_MERGED = r"(?:^|\n)[#\s]*\d{1,2}\. (?:Instruction|Input)s?\s*:"
 _EMPTY_FENCE = r"```[\w+#.-]*\s*```"
 _FULL_FENCE = r"```[\w+#.-]*+[ \t]*+\n?+(?!\s*```)[\s\S]*?```"
 _IMAGE = (
@@ -116,7 +116,7 @@ def alpaca_checks() -> list[Check]:
     def check(name: str, severity: Literal["reject", "flag"], applies: Column, detail: Column) -> Check:
         return Check(name, severity, applies, detail, REASONS[name])
 
-    alone, short = context == "", F.length(answer) <= _MARKER_CHARACTERS
+    alone, short = context == "", F.octet_length(answer) <= _MARKER_BYTES
     link = F.when(alone, task).otherwise(context)
     absent = guarded(alone, task.rlike(_MISSING) & ~task.rlike(_PARAMETRIC))
     image = guarded(task.rlike(_IMAGE), ~answer.rlike(_DRAWN))
@@ -149,13 +149,13 @@ def _unread_link(context: Column, task: Column) -> Column:
 def _attachment(context: Column, task: Column) -> Column:
     from pyspark.sql import functions as F
 
-    return guarded(F.length(context).between(5, 300), context.rlike(_ATTACHED) & ~task.rlike(_ABOUT_FILES))
+    return guarded(F.octet_length(context).between(5, 300), context.rlike(_ATTACHED) & ~task.rlike(_ABOUT_FILES))
 
 
 def _merged(answer: Column) -> Check:
     from pyspark.sql import functions as F
 
-    applies = guarded(answer.contains("nstruction:") | answer.contains("nput:"), answer.rlike(_MERGED))
+    applies = guarded(answer.contains(". In"), answer.rlike(_MERGED))
     piece = F.btrim(F.regexp_extract(answer, _MERGED + r".{0,80}", 0), F.lit("\n #"))
     return Check("merged_instructions", "reject", applies, piece, REASONS["merged_instructions"])
 

@@ -55,7 +55,7 @@ _OTHER_STATISTIC = (
     r"|\d,\d{3}(?!\d)"
 )
 _ROUNDED = 0.01
-_RESULT_CHARACTERS = 300
+_RESULT_BYTES = 300
 
 
 def arithmetic_checks() -> list[Check]:
@@ -71,7 +71,7 @@ def arithmetic_checks() -> list[Check]:
     )
     has_equation = guarded(answer.contains("="), answer.rlike(rf"\d\s*=\s*{_SIGN}{_MONEY}\d"))
     equation = F.get(wrong, F.lit(0))
-    short = F.length(question).between(5, 1000) & (F.length(answer) <= _RESULT_CHARACTERS)
+    short = F.octet_length(question).between(5, 1000) & (F.octet_length(answer) <= _RESULT_BYTES)
     stated = F.regexp_extract(answer, _STATED, 1)
     differs = (
         F.when(question.rlike(_ASKED), _calculation_is_wrong(question, answer, stated))

@@ -45,7 +45,8 @@ def boilerplate_checks() -> list[Check]:
 
     answer, last = F.col("answer"), F.col("last_answer")
     errors = _is_error(answer) | guarded(last != answer, _is_error(last))
-    machine = answer.contains("language model") | answer.contains("s an AI")
+    # Searched by their first byte: rare ones are found faster.
+    machine = answer.contains("AI") | answer.contains("guage model")
     refusal = guarded(machine, answer.rlike(_MACHINE) & answer.rlike(rf"(?i){_UNABLE}")) | _refuses(answer)
     refusal |= guarded(last != answer, _refuses(last))
     return [
@@ -57,7 +58,7 @@ def boilerplate_checks() -> list[Check]:
 def _is_error(text: Column) -> Column:
     from pyspark.sql import functions as F
 
-    return guarded(F.length(text) <= _SHORT, text.rlike(_ERROR) | text.contains("help.openai.com"))
+    return guarded(F.octet_length(text) <= _SHORT, text.rlike(_ERROR) | text.contains("help.openai.com"))
 
 
 def _refuses(text: Column) -> Column:

@@ -20,7 +20,7 @@ REASONS = {
 _WORD = r"[\p{L}\p{N}][\p{L}\p{N}'’-]*+"
 _GAP = r"[\s\p{P}]{1,3}"
 _PROBE_CHARACTERS = 24
-_WHOLE_CHARACTERS = 300
+_WINDOW_CHARACTERS = 300
 _ECHO_CHARACTERS = 20
 _LOOP_CHARACTERS = 20
 _CUT_CHARACTERS = 200
@@ -51,19 +51,21 @@ def degenerate_checks(*, max_repeats: int) -> list[Check]:
 
     answer, last = F.col("answer"), F.col("last_answer")
     question, context, task = F.col("question"), F.col("context"), F.col("instruction")
-    end = F.substring(last, -60, 60)
+    # Taken once: to find a place from the end, Spark counts all characters.
+    tail = F.substring(last, -_WINDOW_CHARACTERS, _WINDOW_CHARACTERS)
+    end = F.substring(tail, -60, 60)
 
     def check(name: str, severity: Literal["reject", "flag"], applies: Column, detail: Column) -> Check:
         return Check(name, severity, applies, detail, REASONS[name])
 
     fences = (F.length(last) - F.length(F.replace(last, F.lit("```"), F.lit("")))) / 3
-    leftover = guarded(F.substring(last, -40, 40).rlike(_LEFTOVER), ~question.rlike(_ABOUT_PAGES))
+    leftover = guarded(end.rlike(_LEFTOVER), ~question.rlike(_ABOUT_PAGES))
     return [
-        check("repeated_text", "reject", _repeats(answer, max_repeats), _repeated_piece(answer, max_repeats)),
+        check("repeated_text", "reject", _repeats(answer, tail, max_repeats), _repeated_piece(answer, max_repeats)),
         check("echo", "reject", _echoes(answer, question) | _echoes(answer, task), answer),
         # Case and punctuation may be all that was asked to be changed.
-        check("echoed_input", "flag", (F.length(answer) >= _ECHO_CHARACTERS) & (answer == context), answer),
-        check("truncated", "flag", _cut(last), end),
+        check("echoed_input", "flag", guarded(answer == context, F.length(answer) >= _ECHO_CHARACTERS), answer),
+        check("truncated", "flag", _cut(last, tail), end),
         check("page_leftover", "flag", leftover, end),
         check("unclosed_code", "flag", guarded(last.contains("```"), fences % 2 == 1), end),
     ]
@@ -78,23 +80,24 @@ def _loop(times: int) -> str:
     return f"{words}|{line}"
 
 
-def _repeats(answer: Column, times: int) -> Column:
+def _repeats(answer: Column, tail: Column, times: int) -> Column:
     """A regular expression with a back reference is too dear for every row.
 
-    A loop fills the end or the middle of a text, so that a piece from there occurs again and again:
-    only such texts are searched.
+    A loop fills the end or the middle of a text, so that a piece from there occurs again nearby, and
+    often: only such texts are searched.
     """
     from pyspark.sql import functions as F
 
     length, probe = F.length(answer), _PROBE_CHARACTERS
-    middle = (length / 2).cast("int")
-    end, inner = F.substring(answer, -probe, probe), F.substring(answer, middle, F.lit(probe))
-    again = (F.instr(answer, end) <= length - probe) | (F.position(inner, answer, middle + probe) > 0)
-    often = _occurs(answer, end, times) | _occurs(answer, inner, times)
+    middle = F.substring(answer, (length / 2).cast("int"), F.lit(_WINDOW_CHARACTERS))
+    last, inner = F.substring(tail, -probe, probe), F.substring(middle, 1, probe)
+    again = F.substring(tail, 1, _WINDOW_CHARACTERS - probe).contains(last)
+    again |= F.substring(middle, probe + 1, _WINDOW_CHARACTERS).contains(inner)
+    often = _occurs(answer, last, times) | _occurs(answer, inner, times)
     long = guarded(again, guarded(often, answer.rlike(_loop(times))))
     return (
         F.when(length <= _LOOP_CHARACTERS, False)
-        .when(length <= _WHOLE_CHARACTERS, answer.rlike(_loop(times)))
+        .when(length <= _WINDOW_CHARACTERS, answer.rlike(_loop(times)))
         .otherwise(long)
     )
 
@@ -118,16 +121,17 @@ def _echoes(answer: Column, text: Column) -> Column:
         return F.trim(F.lower(F.regexp_replace(text, r"[\s\p{P}]+", " ")))
 
     # A greeting may be answered by the same greeting.
-    near = (F.length(answer) >= _ECHO_CHARACTERS) & (F.abs(F.length(answer) - F.length(text)) <= 5)
+    near = (F.abs(F.length(answer) - F.length(text)) <= 5) & (F.length(answer) >= _ECHO_CHARACTERS)
     return guarded(near, plain(answer) == plain(text))
 
 
-def _cut(answer: Column) -> Column:
+def _cut(answer: Column, tail: Column) -> Column:
     from pyspark.sql import functions as F
 
     line = F.substring_index(answer, "\n", -1)
-    hanging = F.substring(line, -16, 16).rlike(_HANGING)
     unended = guarded(F.length(answer) >= _LONG_CHARACTERS, F.substring(line, -400, 400).rlike(_UNENDED))
-    letter = F.substring(line, -1, 1).rlike(r"[\p{Ll},\d]")
     long = (F.length(answer) >= _CUT_CHARACTERS) & (F.length(line) >= _LINE_CHARACTERS)
-    return guarded(long & letter, (hanging | unended) & ~F.substring(line, 1, 8).rlike(_ITEM))
+    open_end = guarded(
+        F.substring(tail, -1, 1).rlike(r"[\p{Ll},\d]"), F.substring(tail, -60, 60).rlike(_HANGING) | unended
+    )
+    return guarded(open_end, long & ~F.substring(line, 1, 8).rlike(_ITEM))

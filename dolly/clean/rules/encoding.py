@@ -85,6 +85,11 @@ def without_mojibake(text: Column) -> Column:
     return F.when(text.rlike(f"{_MOJIBAKE}|{_STRAY_CONTROLS}"), plain).otherwise(text)
 
 
+def may_have_entities(text: Column) -> Column:
+    """True where a text has an ampersand that begins what may be an entity."""
+    return guarded(text.contains("&"), text.rlike(r"&#?[0-9A-Za-z]{2,8};"))
+
+
 def without_entities(text: Column) -> Column:
     """Decodes HTML entities, outside backticks and in rows that don't speak of markup."""
     from pyspark.sql import functions as F
@@ -106,7 +111,7 @@ def without_entities(text: Column) -> Column:
         )
 
     pieces = F.regexp_extract_all(text, F.lit(f"({_ENTITY_PIECES})"))
-    found = guarded(text.contains("&"), text.rlike(_ENTITY) & ~_row_matches(_MARKUP))
+    found = guarded(may_have_entities(text), text.rlike(_ENTITY) & ~_row_matches(_MARKUP))
     return F.when(found, F.array_join(F.transform(pieces, decoded), "")).otherwise(text)
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
-from dolly.clean.rules.encoding import may_be_mojibake, without_entities, without_escapes, without_mojibake
+from dolly.clean.rules.encoding import (
+    may_be_mojibake,
+    may_have_entities,
+    without_entities,
+    without_escapes,
+    without_mojibake,
+)
 from dolly.clean.rules.kinds import Fix, Part, guarded
 
 if TYPE_CHECKING:
@@ -50,52 +58,58 @@ _RIGHT_TO_LEFT = r"[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]"
 _WHITE = " \t\n\x0b\f\r\u0085\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 # What generated records write where there is no context, in any quoting and spelling.
 _NO_INPUT = r"(?i)^[\W_]*(no[\W_]*input([\W_]*(required|needed|provided))?|n[\W_]*/[\W_]*a|none|nil|null|empty)[\W_]*$"
-_NO_INPUT_CHARACTERS = 100
+_NO_INPUT_BYTES = 200
 
 
 def fixes() -> list[Fix]:
     """The fixes in the order in which they are applied."""
     from pyspark.sql import functions as F
 
-    def rule(name: str, apply: Change, part: Part = "all", gate: Change | None = None) -> Fix:
+    def rule(name: str, apply: Change, gate: Change, part: Part = "all") -> Fix:
         return Fix(name, part, apply, REASONS[name], gate)
 
+    def removed(pattern: str) -> Change:
+        return lambda text: F.regexp_replace(text, pattern, "")
+
     return [
-        rule("mojibake", without_mojibake, gate=may_be_mojibake),
-        rule("html_entities", without_entities),
-        rule("line_endings", lambda text: F.regexp_replace(text, _LINE_END, "\n"), gate=_has_controls),
-        rule("escape_sequences", without_escapes),
-        rule(
-            "control_characters", lambda text: F.regexp_replace(text, f"{_TERMINAL}|{_CONTROL}", ""), gate=_has_controls
-        ),
-        rule("byte_order_mark", lambda text: F.replace(text, F.lit("\ufeff"), F.lit("")), gate=_has_controls),
-        rule("zero_width", lambda text: F.regexp_replace(text, _ZERO_WIDTH, ""), gate=_has_controls),
-        rule("bidi_controls", _without_bidi, gate=_has_controls),
-        rule("outer_whitespace", lambda text: F.btrim(text, F.lit(_WHITE))),
-        rule("no_input_marker", _without_marker, "context"),
+        rule("mojibake", without_mojibake, may_be_mojibake),
+        rule("html_entities", without_entities, may_have_entities),
+        rule("line_endings", lambda text: F.regexp_replace(text, _LINE_END, "\n"), _has_controls),
+        rule("escape_sequences", without_escapes, lambda text: text.contains("\\")),
+        rule("control_characters", removed(f"{_TERMINAL}|{_CONTROL}"), _has_controls),
+        rule("byte_order_mark", removed("\ufeff"), _has_controls),
+        rule("zero_width", removed(_ZERO_WIDTH), _has_controls),
+        rule("bidi_controls", _without_bidi, _has_controls),
+        rule("outer_whitespace", lambda text: F.btrim(text, F.lit(_WHITE)), _has_white_ends),
+        rule("no_input_marker", _without_marker, _is_marker, "context"),
     ]
 
 
 def _has_controls(text: Column) -> Column:
-    """True where a text has control or invisible characters, or a numeric entity that may stand for one.
+    """True where a text has control or invisible characters or a separator of lines.
 
     One class of characters: Java searches for it some five times faster than for a union of ranges.
     """
     from pyspark.sql import functions as F
 
     separators = text.contains("\u2028") | text.contains("\u2029")
-    return (
-        text.rlike(r"[\p{C}&&[^\t\n]]")
-        | text.contains("&#")
-        | guarded(F.octet_length(text) != F.length(text), separators)
-    )
+    return text.rlike(r"[\p{C}&&[^\t\n]]") | guarded(F.octet_length(text) != F.length(text), separators)
+
+
+def _has_white_ends(text: Column) -> Column:
+    return reduce(or_, [text.startswith(white) | text.endswith(white) for white in _WHITE])
+
+
+def _is_marker(text: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return guarded(F.octet_length(text).between(1, _NO_INPUT_BYTES), text.rlike(_NO_INPUT))
 
 
 def _without_marker(context: Column) -> Column:
     from pyspark.sql import functions as F
 
-    short = F.length(context) <= _NO_INPUT_CHARACTERS
-    return F.when(short, F.regexp_replace(context, _NO_INPUT, "")).otherwise(context)
+    return F.when(_is_marker(context), F.lit("")).otherwise(context)
 
 
 def _without_bidi(text: Column) -> Column:

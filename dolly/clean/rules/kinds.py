@@ -18,8 +18,8 @@ Part = Literal["all", "context", "questions", "answers"]
 class Fix(NamedTuple):
     """Changes the texts of `part`; a row that it changes keeps the fix's name.
 
-    `gate` is true for texts that may need it; a row without such a text is left alone at once. Fixes
-    that share a gate cost a row a single look.
+    `gate` is true for texts that may need it, on their own: a row none of whose texts passes the gate
+    of any fix is left alone at once. Without one, every row may need it.
     """
 
     name: str

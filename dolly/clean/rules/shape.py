@@ -81,7 +81,7 @@ def content_checks() -> list[Check]:
 
     question, answer = F.col("question"), F.col("answer")
     # A question that is worth a look has few characters; longer ones are not searched.
-    short = F.length(question).between(1, 40)
+    short = F.octet_length(question).between(1, 40)
     punctuation = guarded(short, question.rlike(r"^[\p{P}\s]+$"))
     calculation = question.rlike(r"\d\s*[-+*/×÷^=%!]|[=√]")
     number = guarded(short, question.rlike(r"^[\p{P}\p{N}\s]*\d[\p{P}\p{N}\s]*$") & ~calculation)
