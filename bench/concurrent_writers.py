@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--appends", type=int, default=250, help="for each writer")
     parser.add_argument("--folder", type=Path, help="where the tables are made; a temporary one if not given")
     parser.add_argument("--results", type=Path, default=results.FOLDER)
-    hidden = {"help": argparse.SUPPRESS}
+    hidden: dict[str, Any] = {"help": argparse.SUPPRESS}
     parser.add_argument("--worker", choices=KINDS, **hidden)
     parser.add_argument("--root", type=Path, **hidden)
     parser.add_argument("--number", type=int, **hidden)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
+PACKAGES = ("pyspark", "delta-spark", "deltalake", "pyarrow", "numpy")
 
 
-def save(name: str, figures: Mapping[str, Any], *, packages: Sequence[str], folder: Path = FOLDER) -> None:
+def save(name: str, figures: Mapping[str, Any], *, packages: Sequence[str] = PACKAGES, folder: Path = FOLDER) -> None:
     """Writes `folder/name.json` and prints the same object as the last line.
 
     Args:

@@ -62,7 +62,10 @@ def file_tag(*, source: str, identity: str, version: str, settings: str) -> str:
 
 
 def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
-    """A row for each record of a file or table, in the order of `RECORD_SCHEMA`."""
+    """A row for each record of a file or table, in the order of `RECORD_SCHEMA`.
+
+    An `id` that the data have is no key here: records that share one and differ are all kept.
+    """
     tag = file_tag(source=reading.source, identity=batch.identity, version=batch.checksum, settings=reading.settings)
     field, columns, required = reading.columns.get("instances"), reading.columns, reading.required
     seen: Counter[bytes] = Counter()

@@ -98,13 +98,23 @@ IN_ORDER = {
     "a&#8203;b&#13;&#10;c": ("ab\nc", ["html_entities", "line_endings", "zero_width"]),
 }
 
+# Thousands of pieces to mend: neither Java's stack nor a row's time may be used up.
+LONG = {
+    "Ã©" * 9_000: "é" * 9_000,
+    misread("Привет " * 2_000, "latin-1").strip(): ("Привет " * 2_000).strip(),
+    "&amp;" * 9_000: "&" * 9_000,
+    "\u200b" * 9_000 + "a": "a",
+    "\u001b[0m" * 9_000 + "a": "a",
+    r"\"a" * 9_000: '"a' * 9_000,
+}
+
 Row = tuple[str, str, str]
 
 
 @pytest.fixture(scope="module")
 def mended(spark: Any) -> dict[Row, tuple[str, str, list[str]]]:
     """Question, context, answer → the context and the answer after the fixes, and their names."""
-    answers = [text for cases in CASES.values() for text in cases] + list(IN_ORDER)
+    answers = [text for cases in CASES.values() for text in cases] + [*IN_ORDER, *LONG]
     rows: list[Row] = [(QUESTION, "", text) for text in answers]
     rows += [(question, "", text) for question, text in ABOUT.items()]
     rows += [("None", context, "N/A") for context in MARKERS + CONTEXTS]
@@ -131,3 +141,8 @@ def test_no_input_markers_empty_the_context_alone(mended: Any) -> None:
 
 def test_fixes_follow_one_another_and_are_named_in_order(mended: Any) -> None:
     assert {text: mended[QUESTION, "", text][1:] for text in IN_ORDER} == IN_ORDER
+
+
+def test_long_texts_are_mended_throughout(mended: Any) -> None:
+    wrong = [text[:20] for text, after in LONG.items() if mended[QUESTION, "", text][1] != after]
+    assert wrong == []
