@@ -6,7 +6,8 @@ python -m bench.concurrent_writers [--kinds deltalake same-rows spark] [--writer
 writers all insert the same rows, which must be there once; `spark` writers, each with its own JVM, call
 `Tables.merge` with rows of a new scope, which is a plain Delta append. Without the lock is the same code with
 the lock replaced by nothing: what is lost or doubled then is what the lock is for. Each append that
-raised no error counts as done; a row of one that is not in the table is lost.
+raised no error counts as done; a row of one that is not in the table is lost. Writers that would take longer
+than `--limit` seconds stop there: `appends_tried` tells.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ class UnlockedTables(Tables):
         yield
 
 
-def run(kind: str, *, lock: bool, writers: int, appends: int, folder: Path) -> dict[str, Any]:
-    """Lets the writers append and counts what is in the table."""
+def run(kind: str, *, lock: bool, writers: int, appends: int, limit: float, folder: Path) -> dict[str, Any]:
+    """Lets the writers append, for at most `limit` seconds, and counts what is in the table."""
     root = folder / f"{kind}-{'lock' if lock else 'no-lock'}"
     _make(Tables(root))
     command = [sys.executable, "-m", "bench.concurrent_writers", "--worker", kind, "--appends", str(appends)]
+    command += ["--limit", str(limit)]
     command += ["--root", str(root), *([] if lock else ["--no-lock"])]
     workers = [
         subprocess.Popen(
@@ -61,12 +63,13 @@ def run(kind: str, *, lock: bool, writers: int, appends: int, folder: Path) -> d
     reports = [json.loads(_line(worker)) for worker in workers]
     seconds = time.perf_counter() - begin
     for worker in workers:
-        worker.wait()
+        worker.communicate()
     return _counted(Tables(root), reports) | {
         "kind": kind,
         "lock": lock,
         "seconds": round(seconds, 1),
-        "appends_per_second": round(writers * appends / seconds, 1),
+        "appends_wanted": writers * appends,
+        "appends_tried": sum(len(report["done"]) + len(report["errors"]) for report in reports),
     }
 
 
@@ -99,7 +102,7 @@ def _row(scope: str, key: str) -> dict[str, Any]:
     }
 
 
-def work(kind: str, *, lock: bool, number: int, appends: int, root: Path) -> None:
+def work(kind: str, *, lock: bool, number: int, appends: int, limit: float, root: Path) -> None:
     """One writer: says that it is ready, waits for a line, appends, reports."""
     tables = Tables(root) if lock else UnlockedTables(root)
     append = _spark_writer(tables, number) if kind == "spark" else _deltalake_writer(tables)
@@ -107,7 +110,10 @@ def work(kind: str, *, lock: bool, number: int, appends: int, root: Path) -> Non
     print("ready", flush=True)
     sys.stdin.readline()
     done, errors = [], []
+    end = time.monotonic() + limit
     for at in range(appends):
+        if time.monotonic() > end:
+            break
         key = f"{owner}-{at}"
         try:
             append(key)
@@ -161,6 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--appends", type=int, default=250, help="for each writer")
+    parser.add_argument("--limit", type=float, default=480, help="seconds after which a writer begins no append")
     parser.add_argument("--folder", type=Path, help="where the tables are made; a temporary one if not given")
     parser.add_argument("--results", type=Path, default=results.FOLDER)
     hidden: dict[str, Any] = {"help": argparse.SUPPRESS}
@@ -175,6 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
             lock=not options.no_lock,
             number=options.number,
             appends=options.appends,
+            limit=options.limit,
             root=options.root,
         )
         return
@@ -182,7 +190,14 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-writers-", dir=options.folder) as folder:
         for kind in options.kinds:
             for lock in (True, False):
-                found = run(kind, lock=lock, writers=options.writers, appends=options.appends, folder=Path(folder))
+                found = run(
+                    kind,
+                    lock=lock,
+                    writers=options.writers,
+                    appends=options.appends,
+                    limit=options.limit,
+                    folder=Path(folder),
+                )
                 print(json.dumps(found), flush=True)
                 runs.append(found)
     figures = {"writers": options.writers, "appends": options.appends, "runs": runs}

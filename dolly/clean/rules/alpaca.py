@@ -79,9 +79,7 @@ _IMAGE = (
     r"search|format|gallery|album|campaign|plan|outline|advert|games?|chat|conference|brief|proposal|slogan|tag)))"
 )
 _DRAWN = r"```|<svg|<html|<canvas|import |\\begin\{|[|+/\\_-]{3}"
-_NO_OUTPUT = (
-    r"(?i)^[\W_]*(?:no[\W_]*(?:output|input)|output|response|nooutput)(?:[\W_]*(?:required|needed|provided))?[\W_]*$"
-)
+_NO_OUTPUT = r"(?i)^[\W_]*no[\W_]*(?:output|input)(?:[\W_]*(?:required|needed|provided))?[\W_]*$"
 _PLACEHOLDER = (
     r"(?i)^[\W_]*(?:n[\W_]*/[\W_]*a|none|nil|null|nan|undefined|tbd|todo|to be (?:done|added|determined)|empty|blank|"
     r"not applicable|lorem ipsum[\s\S]*|placeholder|xxx+|asdf\w*)[\W_]*$|^[\p{P}\s]+$"
