@@ -108,7 +108,8 @@ def work(kind: str, *, lock: bool, number: int, appends: int, limit: float, root
     append = _spark_writer(tables, number) if kind == "spark" else _deltalake_writer(tables)
     owner = "all" if kind == "same-rows" else f"writer{number}"
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():  # whoever started this process has ended
+        return
     done, errors = [], []
     end = time.monotonic() + limit
     for at in range(appends):
@@ -162,7 +163,7 @@ def _tell(worker: subprocess.Popen[str]) -> None:
     worker.stdin.flush()
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--writers", type=int, default=4)
@@ -175,7 +176,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, **hidden)
     parser.add_argument("--number", type=int, **hidden)
     parser.add_argument("--no-lock", action="store_true", **hidden)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _options(arguments)
     if options.worker:
         work(
             options.worker,

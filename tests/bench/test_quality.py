@@ -40,6 +40,7 @@ def test_rows_hold_their_planted_pairs() -> None:
     assert sum(similarity >= quality.NEAR for similarity in alike.values()) >= 15
 
 
+@pytest.mark.slow
 def test_writers_with_the_lock_lose_and_double_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--kinds", "same-rows", "--writers", "2", "--appends", "3", "--folder", str(tmp_path)]
     concurrent_writers.main([*arguments, "--results", str(tmp_path)])
