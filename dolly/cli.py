@@ -28,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console(highlight=False, soft_wrap=True)
+# Into a file or a pipe, tables are printed as wide as they are.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="an experiment's YAML file")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="override keys of the config")]

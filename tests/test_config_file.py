@@ -100,9 +100,9 @@ def test_a_wrong_value_is_a_fault_that_names_what_was_found(
 
 
 def test_a_missing_key_is_a_fault(tmp_path: Path) -> None:
-    source = {key: value for key, value in FACTS.items() if key != "path"}
+    source = {key: value for key, value in FACTS.items() if key != "format"}
     (fault,) = faults_of(written(tmp_path, sources=[source]))
-    assert fault.startswith("sources.0.path: missing")
+    assert fault.startswith("sources.0.format: missing")
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ _BROADCAST_ROWS = 3_000_000
 def run(context: Context) -> None:
     """Cleans the config's rows; each ends in one of the silver tables or in `rejected`."""
     with context.tracker.stage("clean") as stage:
+        assert context.spark, "rules are column expressions: they need the session"
         rules = row_rules(context.config, context.home)
         bronze = _bronze(context, stage, rules)
         _check(context, bronze, rules)

@@ -44,7 +44,7 @@ def read_records(
         max_characters: longer records are rejected.
 
     Returns:
-        A row a record: `RECORD_SCHEMA`; of a bad one with `rule` and `detail`.
+        A row of `RECORD_SCHEMA` a record; `rule` and `detail` are set in a bad one.
 
     Raises:
         DataError: there is no file, it can't be used as a whole, or no record can be used.

@@ -83,6 +83,7 @@ def test_a_folder_is_taken_in_whole_and_followed(ingest: Any, tmp_path: Path) ->
     assert all(after[key] == ids[key] for key in after.keys() & ids.keys())
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_commits_is_made_good(
     ingester: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,8 +157,9 @@ def test_a_database(ingest: Any, psql: tuple[str, Callable[[str], None]], monkey
     assert_rows(ingest, ("new", "row", ""))
     sql("DELETE FROM faq WHERE q = 'new'; UPDATE faq SET a = NULL WHERE n = 1")
     query = {key: value for key, value in place.items() if key != "table"} | {"query": "SELECT q, a, n FROM faq"}
-    ingest(source("jdbc", jdbc=query))
-    assert len(ingest.rows(BRONZE_EXAMPLES, "s")) == 4
+    ingest(source("jdbc", jdbc=query) | {"name": "q"})
+    assert sorted(row["output"] for row in ingest.rows(BRONZE_EXAMPLES, "q"))[0] == ""
+    assert len(ingest.rows(BRONZE_EXAMPLES, "q")) == 4
     assert ingest.rows(REJECTED, "mine") == []
     monkeypatch.setenv("FAQ_PASSWORD", "wrong")
     with pytest.raises(DataError, match="password authentication failed") as caught:
