@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dolly.clean.annotate import with_annotations
-from dolly.clean.duplicates import candidate_pairs, contents, near_pairs
-from dolly.clean.verdicts import verdicts
+from dolly.clean.duplicates import candidate_pairs, near_pairs
+from dolly.clean.verdicts import cluster_members, verdicts
 from dolly.spark import start_session
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ def remove_duplicates(spark: SparkSession, source: Path, target: Path, phases: P
     signed = signatures(rows).persist()
     signed.count()
     phases.mark("signatures")
-    candidates = candidate_pairs(signed.where("bands IS NOT NULL").select("content_key", "bands"), fresh=None)
-    near = near_pairs(candidates, contents(signed), threshold=THRESHOLD).persist()
+    candidates = candidate_pairs(signed.select("content_key", "bands"), fresh=None).persist()
+    near = near_pairs(candidates, signed, threshold=THRESHOLD).persist()
     near.count()
     phases.mark("pairs")
-    judged = verdicts(signed, near, sources=["bench"]).persist()
+    members = cluster_members(signed, near, sources=["bench"]).persist()
+    judged = verdicts(signed, members).persist()
     judged.count()
     phases.mark("clusters")
     doubles = judged.where("duplicate IS NOT NULL").select(F.col("input_hash").alias("_hash"))

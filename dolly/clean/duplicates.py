@@ -39,20 +39,20 @@ def candidate_pairs(contents: DataFrame, *, fresh: DataFrame | None) -> DataFram
     """
     from pyspark.sql import functions as F
 
-    if fresh is None:
-        marked = contents.withColumn("fresh", F.lit(True))
-        long = marked.select("content_key", "fresh", F.explode("bands").alias("band"))
-    else:
-        known = F.broadcast(fresh.select("content_key").distinct().withColumn("_fresh", F.lit(True)))
-        marked = contents.join(known, "content_key", "left").withColumn("fresh", F.col("_fresh").isNotNull())
-        long = marked.select("content_key", "fresh", F.explode("bands").alias("band"))
+    marks = []
+    if fresh is not None:
+        marks = ["fresh"]
+        known = F.broadcast(fresh.select("content_key").distinct().withColumn("fresh", F.lit(True)))
+        contents = contents.join(known, "content_key", "left").fillna({"fresh": False})
+    long = contents.select("content_key", *marks, F.explode("bands").alias("band"))
+    if fresh is not None:
         wanted = F.broadcast(long.where("fresh").select("band").distinct())
-        long = long.join(wanted, "band", "left_semi").select("content_key", "fresh", "band")
+        long = long.join(wanted, "band", "left_semi")
     found: DataFrame = long.repartition("band").mapInArrow(_sharing, "a bigint, b bigint").distinct()
     return found
 
 
-def near_pairs(pairs: DataFrame, contents: DataFrame, *, threshold: float) -> DataFrame:
+def near_pairs(pairs: DataFrame, good: DataFrame, *, threshold: float) -> DataFrame:
     """Those pairs that nearly say the same, with their `similarity`.
 
     Near are contents whose word trigrams have a Jaccard similarity of at least `threshold`, whose
@@ -61,14 +61,14 @@ def near_pairs(pairs: DataFrame, contents: DataFrame, *, threshold: float) -> Da
     group on purpose are not near.
 
     Args:
-        pairs: `a`, `b`.
-        contents: `content_key`, `question`, `answer`, `wordings`; one row a content.
+        pairs: `a`, `b`; read twice, so best persisted.
+        good: rows of `checked`, of which only those in `pairs` are looked at.
         threshold: 0 to 1.
     """
     from pyspark.sql import functions as F
 
     keys = pairs.select(F.explode(F.array("a", "b")).alias("content_key")).distinct()
-    texts = contents.join(keys, "content_key", "left_semi")
+    texts = _contents(good.join(keys, "content_key", "left_semi"))
 
     def side(name: str) -> DataFrame:
         columns = [F.col(column).alias(f"{column}_{name}") for column in ("question", "answer", "wordings")]
@@ -83,18 +83,17 @@ def near_pairs(pairs: DataFrame, contents: DataFrame, *, threshold: float) -> Da
     return near
 
 
-def contents(good: DataFrame) -> DataFrame:
-    """One row a content: `content_key`, `question`, `answer`, `wordings`, from rows of `checked`."""
+def _contents(rows: DataFrame) -> DataFrame:
+    """One row a content: `content_key`, `question`, `answer`, `wordings` of the row with the smallest id."""
     from pyspark.sql import functions as F
 
     def texts(role: str, same: bool) -> Column:
         chosen = F.filter("turns", lambda turn: (turn["role"] == role) == F.lit(same))
         return F.concat_ws("\n", F.transform(chosen, lambda turn: turn["content"]))
 
-    one = good.groupBy("content_key").agg(F.min("example_id").alias("example_id"))
-    return good.join(one, ["content_key", "example_id"], "left_semi").select(
-        "content_key", texts("user", True).alias("question"), texts("user", False).alias("answer"), "wordings"
-    )
+    columns = [texts("user", True).alias("question"), texts("user", False).alias("answer"), F.col("wordings")]
+    first = rows.groupBy("content_key").agg(F.min_by(F.struct(*columns), "example_id").alias("first"))
+    return first.select("content_key", "first.*")
 
 
 def clusters(pairs: DataFrame) -> DataFrame:
@@ -113,20 +112,22 @@ def clusters(pairs: DataFrame) -> DataFrame:
 def _sharing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    columns = _gathered(batches, ("band", "content_key", "fresh"))
-    if columns is None:
+    columns = _gathered(batches)
+    if not columns:
         return
-    order = np.lexsort((columns[1], columns[0]))
-    band, key, fresh = (column[order] for column in columns)
+    order = np.lexsort((columns["content_key"], columns["band"]))
+    band, key = columns["band"][order], columns["content_key"][order]
     once = np.ones(len(band), dtype=np.bool_)  # rows of one content share all bands
     once[1:] = (band[1:] != band[:-1]) | (key[1:] != key[:-1])
-    band, key, fresh = band[once], key[once], fresh[once]
+    band, key = band[once], key[once]
+    fresh = columns["fresh"][order][once] if "fresh" in columns else None
     left, right = [], []
     for step in range(1, _NEIGHBOURS + 1):
         same = np.flatnonzero(band[step:] == band[:-step])
         if not len(same):
             break
-        same = same[fresh[same] | fresh[same + step]]
+        if fresh is not None:
+            same = same[fresh[same] | fresh[same + step]]
         left.append(key[same])
         right.append(key[same + step])
     if left:
@@ -140,10 +141,10 @@ def _components(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    columns = _gathered(batches, ("a", "b"))
-    if columns is None:
+    columns = _gathered(batches)
+    if not columns:
         return
-    a, b = columns
+    a, b = columns["a"], columns["b"]
     nodes, index = np.unique(np.concatenate([a, b]), return_inverse=True)
     one, two = index[: len(a)], index[len(a) :]
     graph = coo_array((np.ones(len(a), dtype=np.bool_), (one, two)), shape=(len(nodes), len(nodes)))
@@ -154,10 +155,15 @@ def _components(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_arrays([pa.array(nodes), pa.array(smallest[label])], ["content_key", "cluster"])
 
 
-def _gathered(batches: Iterator[pa.RecordBatch], names: tuple[str, ...]) -> list[NDArray[Any]] | None:
-    """The whole partition's columns as arrays; None if it is empty."""
-    kept = [[batch.column(name).to_numpy(zero_copy_only=False) for name in names] for batch in batches if len(batch)]
-    return [np.concatenate(parts) for parts in zip(*kept, strict=True)] if kept else None
+def _gathered(batches: Iterator[pa.RecordBatch]) -> dict[str, NDArray[Any]]:
+    """The whole partition's columns as arrays; none if it is empty."""
+    import pyarrow as pa
+
+    filled = [batch for batch in batches if len(batch)]
+    if not filled:
+        return {}
+    table = pa.Table.from_batches(filled)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def _comparer(threshold: float) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal, say_counts
 from dolly.clean.checked import checked_rows, document_rows, example_rows
-from dolly.clean.duplicates import candidate_pairs, contents, near_pairs
+from dolly.clean.duplicates import candidate_pairs, near_pairs
 from dolly.clean.reasons import REASONS
 from dolly.clean.settings import RowRules, row_rules
 from dolly.clean.silver import duplicates_rejected, silver_documents, silver_examples, with_verdicts
-from dolly.clean.verdicts import verdicts
+from dolly.clean.verdicts import cluster_members, verdicts
 from dolly.schema import (
     BRONZE_DOCUMENTS,
     BRONZE_EXAMPLES,
@@ -131,14 +131,15 @@ def _pair(context: Context, good: DataFrame) -> None:
     compared = stored.where("a = b").select(F.col("a").alias("content_key"))
     fresh = live.join(compared, "content_key", "left_anti").select("content_key").distinct().persist()
     first = compared.isEmpty()
-    pairs = candidate_pairs(live, fresh=None if first else fresh)
-    near = near_pairs(pairs, contents(good), threshold=context.config.clean.duplicates.threshold)
+    pairs = candidate_pairs(live, fresh=None if first else fresh).persist()
+    near = near_pairs(pairs, good, threshold=context.config.clean.duplicates.threshold)
     itself = fresh.selectExpr("content_key AS a", "content_key AS b", "1.0D AS similarity")
     rows = near.unionByName(itself).withColumn("dataset", F.lit(dataset))
     keys = live.select("content_key")
     dead = [stored.join(keys, stored[side] == keys["content_key"], "left_anti") for side in ("a", "b")]
     gone = None if first else dead[0].unionByName(dead[1]).select("dataset", "a", "b").distinct()
     changes = tables.merge(rows, DUPLICATE_PAIRS, gone=gone, scope=scope, writer=_WRITER)
+    pairs.unpersist()
     fresh.unpersist()
     context.say(f"duplicate pairs: {changes}")
 
@@ -153,7 +154,8 @@ def _judge(context: Context, good: DataFrame) -> None:
         pairs = tables.read(context.spark, DUPLICATE_PAIRS).where(F.col("dataset") == dataset).where("a < b")
     else:
         pairs = context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
-    found = verdicts(good, pairs, sources=[source.name for source in config.sources]).persist()
+    members = cluster_members(good, pairs, sources=[source.name for source in config.sources]).persist()
+    found = verdicts(good, members).persist()
     few = found.count() <= _BROADCAST_ROWS
     judged = with_verdicts(good, F.broadcast(found) if few else found)
     kept = judged.where("rule IS NULL")
@@ -164,6 +166,7 @@ def _judge(context: Context, good: DataFrame) -> None:
     rejected = rejected_rows(bad, dataset=dataset, stage="clean", example_id="example_id", reasons=REASONS)
     tables.sync(rejected, REJECTED, scope={"dataset": dataset, "stage": "clean"}, writer=_WRITER)
     found.unpersist()
+    members.unpersist()
 
 
 def _write(context: Context, rows: DataFrame, table: Table) -> Changes:

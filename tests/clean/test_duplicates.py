@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from dolly.clean.annotate import with_annotations
-from dolly.clean.duplicates import candidate_pairs, clusters, contents, jaccard, near_pairs
+from dolly.clean.duplicates import candidate_pairs, clusters, jaccard, near_pairs
 from dolly.clean.shingles import ngrams, words
-from dolly.clean.verdicts import verdicts
+from dolly.clean.verdicts import cluster_members, verdicts
 
 WORDS = ["".join(letters) for letters in itertools.product("bdfklmnprst", "aeiou", "bdfgklmnprst")]
 ROW = (
@@ -49,13 +49,13 @@ def good(spark: Any, rows: list[tuple[str, str]], *, partitions: int = 1, **colu
 
 def pairs_of(frame: Any, *, threshold: float = 0.8, fresh: Any = None) -> Any:
     live = frame.where("size(bands) > 0").select("content_key", "bands")
-    return near_pairs(candidate_pairs(live, fresh=fresh), contents(frame), threshold=threshold)
+    return near_pairs(candidate_pairs(live, fresh=fresh), frame, threshold=threshold)
 
 
 def fates(spark: Any, rows: list[tuple[str, str]], **columns: list[Any]) -> dict[str, str]:
     """Row → the rule that merged it, `conflict`, or nothing."""
     frame = good(spark, rows, **columns).persist()
-    found = verdicts(frame, pairs_of(frame), sources=["s", "t"]).join(frame, "input_hash")
+    found = verdicts(frame, cluster_members(frame, pairs_of(frame), sources=["s", "t"])).join(frame, "input_hash")
     told = {row["example_id"]: row["duplicate"] or ("conflict" if row["conflict"] else "") for row in found.collect()}
     return {f"r{number}": told.get(f"r{number}", "") for number in range(len(rows))}
 

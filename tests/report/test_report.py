@@ -191,7 +191,7 @@ def test_of_an_empty_home_there_is_a_page_too(spark: Any, tmp_path: Any) -> None
 
 
 def test_the_kept_row_is_found_in_what_the_clean_stage_writes(spark: Any) -> None:
-    from dolly.clean.verdicts import verdicts
+    from dolly.clean.verdicts import cluster_members
     from dolly.report.aggregates import KEPT
 
     columns = (
@@ -205,7 +205,9 @@ def test_the_kept_row_is_found_in_what_the_clean_stage_writes(spark: Any) -> Non
     ]
     pairs = spark.createDataFrame([(10, 11, 0.8)], "a bigint, b bigint, similarity double")
     found = (
-        verdicts(spark.createDataFrame(rows, columns), pairs, sources=["faq"]).where("duplicate IS NOT NULL").collect()
+        cluster_members(spark.createDataFrame(rows, columns), pairs, sources=["faq"])
+        .where("duplicate IS NOT NULL")
+        .collect()
     )
     details = {row["duplicate"]: row["same_as"] for row in found}
     assert set(details) == {"exact_duplicate", "near_duplicate"}
