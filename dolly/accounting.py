@@ -44,15 +44,12 @@ REASONS = {
     "unreadable": "the file can't be opened",
     "not_a_file": "a pipe, socket, device or endless symlink",
     "symlink_outside": "a symlink that leads out of the source's folder",
-    "empty_instruction": "there is no question",
-    "empty_output": "there is no answer",
-    "too_many_characters": "the row is longer than clean.max_characters",
-    "exact_duplicate": "another row has the same question, context and answer",
     "prompt_too_long": "the prompt alone fills prepare.max_tokens, so that no answer could be learnt",
     "too_many_tokens": "the row is longer than prepare.max_tokens and prepare.over_length is reject",
 }
 _DETAIL_CHARACTERS = 300
-_TEXT_CHARACTERS = 2_000
+# Of a row's texts this much is kept in `rejected`.
+TEXT_CHARACTERS = 2_000
 
 
 def rejected_rows(
@@ -82,13 +79,13 @@ def rejected_rows(
         "rule",
         meaning[F.col("rule")].alias("reason"),
         text("detail", _DETAIL_CHARACTERS),
-        text("before", _TEXT_CHARACTERS),
-        text("after", _TEXT_CHARACTERS),
+        text("before", TEXT_CHARACTERS),
+        text("after", TEXT_CHARACTERS),
     )
 
 
 def say_counts(context: Context, stage: StageRun, frame: DataFrame, *, kind: str, name: str) -> None:
-    """Prints how often each name occurs in a source, and keeps the counts as metrics and a table.
+    """Prints how often each name occurs in a source, and keeps the counts as metrics.
 
     Args:
         context: where it is printed.
@@ -99,14 +96,14 @@ def say_counts(context: Context, stage: StageRun, frame: DataFrame, *, kind: str
     """
     counted = frame.selectExpr("source", f"{name} AS name").where("name IS NOT NULL").groupBy("source", "name").count()
     rows = [tuple(row) for row in counted.orderBy("source", "name").collect()]
-    totals: Counter[str] = Counter()
     for source in dict.fromkeys(row[0] for row in rows):
         found = ", ".join(f"{rule} {count:,}" for place, rule, count in rows if place == source)
         context.say(f"  {kind} {source}: {found}")
-    for source, rule, count in rows:
+    totals: Counter[str] = Counter()
+    for _, rule, count in rows:
         totals[rule] += count
-        stage.metrics({f"{kind}/{source}/{rule}": count})
-    stage.metrics({f"{kind}/{rule}": count for rule, count in totals.items()})
+    counts = {f"{kind}/{source}/{rule}": count for source, rule, count in rows}
+    stage.metrics(counts | {f"{kind}/{rule}": count for rule, count in totals.items()})
 
 
 def rejected_summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

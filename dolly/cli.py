@@ -164,7 +164,8 @@ def rejected(
     from dolly.schema import REJECTED
     from dolly.tables import Tables
 
-    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule})
+    columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
+    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
     if rule:
         printed = Printed("id", "source", "place", "detail")
         for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):

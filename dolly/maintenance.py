@@ -18,14 +18,7 @@ def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
     """
     home = Home.open(config.home)
     tables = Tables(home.tables)
-    settings = config.spark
-    spark = start_session(
-        master=settings.master,
-        driver_memory=settings.driver_memory,
-        shuffle_partitions=settings.shuffle_partitions,
-        conf=settings.conf,
-        log=home.logs / "spark.log",
-    )
+    spark = start_session(**config.spark.model_dump(), log=home.logs / "spark.log")
     try:
         for table in TABLES.values():
             if tables.exists(table):

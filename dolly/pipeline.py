@@ -44,14 +44,7 @@ class Context:
     def spark(self) -> SparkSession:
         """The Spark session, started at first use."""
         if self._spark is None:
-            settings = self.config.spark
-            self._spark = start_session(
-                master=settings.master,
-                driver_memory=settings.driver_memory,
-                shuffle_partitions=settings.shuffle_partitions,
-                conf=settings.conf,
-                log=self.home.logs / "spark.log",
-            )
+            self._spark = start_session(**self.config.spark.model_dump(), log=self.home.logs / "spark.log")
         return self._spark
 
     def stop_spark(self) -> None:

@@ -34,6 +34,24 @@ _SOURCE = Column("source", "string", "name of the source in the config")
 _VISIBILITY = Column("visibility", "string", "private or public")
 _POSITION = Column("position", "bigint", "place in the file, from 0")
 _TURNS = "array<struct<role: string, content: string>>"
+_URI = Column("uri", "string", "file that it came from, as in bronze_files")
+_ARRIVED = Column("arrived_at", "timestamp", "when it was first ingested")
+_GROUP = Column("group_id", "string", "hash of source and group; of the question where there is none")
+_VARIANT = Column("variant", "string", "which wording of the group")
+_EXPECTED = Column("expected", "string", "text that a right answer contains")
+_CATEGORY = Column("category", "string", "topic")
+_SPLIT = Column("split", "string", "train or eval")
+_FOUND = (
+    Column("language", "string", "ISO 639-1 code; null if it can't be told"),
+    Column("personal", "array<string>", "kinds of personal data that were masked, one an occurrence"),
+    Column("fixes", "array<string>", "names of the rules that changed it"),
+    Column("flags", "array<string>", "names of the rules that mark it"),
+)
+_JUDGED = (
+    Column("cluster_id", "string", "those that say the same; null if it is alone"),
+    Column("state", "bigint", "xxhash64 of the checked row and its cluster: what has changed"),
+)
+_KNOWN_VISIBILITY = ("visibility_is_known", "visibility IN ('private', 'public')")
 
 BRONZE_FILES = Table(
     "bronze_files",
@@ -47,7 +65,7 @@ BRONZE_FILES = Table(
         Column("settings", "string", "hash of how it was read: format, columns, limits"),
         Column("records", "bigint", "records or documents found in it"),
         Column("rejected", "bigint", "how many of them were rejected"),
-        Column("arrived_at", "timestamp", "when it was first ingested"),
+        _ARRIVED,
     ),
     "a file as it was last read",
 )
@@ -60,7 +78,7 @@ BRONZE_EXAMPLES = Table(
         Column("record_id", "string", "sha256 of source, file, content and occurrence"),
         _SOURCE,
         _VISIBILITY,
-        Column("uri", "string", "file that it came from, as in bronze_files"),
+        _URI,
         _POSITION,
         Column("raw", "string", "the record as it came, as JSON"),
         Column("instruction", "string", "mapped field"),
@@ -72,10 +90,10 @@ BRONZE_EXAMPLES = Table(
         Column("expected", "string", "mapped field: text that a right answer contains"),
         Column("category", "string", "mapped field: topic"),
         Column("content_hash", "bigint", "xxhash64 of the mapped fields"),
-        Column("arrived_at", "timestamp", "when it was first ingested"),
+        _ARRIVED,
     ),
     "a record as it came",
-    (("visibility_is_known", "visibility IN ('private', 'public')"),),
+    (_KNOWN_VISIBILITY,),
 )
 BRONZE_DOCUMENTS = Table(
     "bronze_documents",
@@ -92,10 +110,10 @@ BRONZE_DOCUMENTS = Table(
         Column("text", "string", "the document as Markdown"),
         Column("pages", "int", "pages; null where there are none"),
         Column("notes", "array<string>", "what was left out, e.g. attachments"),
-        Column("arrived_at", "timestamp", "when it was first ingested"),
+        _ARRIVED,
     ),
     "a parsed document",
-    (("visibility_is_known", "visibility IN ('private', 'public')"),),
+    (_KNOWN_VISIBILITY,),
 )
 CHECKED = Table(
     "checked",
@@ -108,7 +126,7 @@ CHECKED = Table(
         _SOURCE,
         _VISIBILITY,
         _POSITION,
-        Column("uri", "string", "file that it came from, as in bronze_files"),
+        _URI,
         Column("title", "string", "title of a document"),
         Column("input_hash", "bigint", "xxhash64 of the bronze row and the settings of clean: what has changed"),
         Column("content_key", "bigint", "xxhash64 of the texts but for case and white space"),
@@ -116,15 +134,12 @@ CHECKED = Table(
         Column("bands", "array<bigint>", "MinHash bands; empty for a short text"),
         Column("turns", _TURNS, "the conversation, or the document as its only turn, cleaned"),
         Column("answer_length", "int", "characters"),
-        Column("group_id", "string", "hash of source and group; of the question where there is none"),
+        _GROUP,
         Column("wordings", "string", "group_id where the source names the group, else null"),
-        Column("variant", "string", "which wording of the group"),
-        Column("expected", "string", "text that a right answer contains"),
-        Column("category", "string", "topic"),
-        Column("language", "string", "ISO 639-1 code; null if it can't be told"),
-        Column("personal", "array<string>", "kinds of personal data that were masked, one an occurrence"),
-        Column("fixes", "array<string>", "names of the rules that changed the row"),
-        Column("flags", "array<string>", "names of the rules that mark it"),
+        _VARIANT,
+        _EXPECTED,
+        _CATEGORY,
+        *_FOUND,
         Column("rule", "string", "name of the rule that rejects it; null if none does"),
         Column("detail", "string", "what that rule found"),
         Column("before", "string", "the texts as they came, of a rejected row; null if they hold personal data"),
@@ -158,20 +173,16 @@ SILVER_EXAMPLES = Table(
         _VISIBILITY,
         _POSITION,
         Column("turns", _TURNS, "the conversation, user first"),
-        Column("group_id", "string", "hash of source and group; of the question where there is none"),
-        Column("variant", "string", "which wording of the group"),
-        Column("expected", "string", "text that a right answer contains"),
-        Column("category", "string", "topic"),
-        Column("language", "string", "ISO 639-1 code; null if it can't be told"),
-        Column("personal", "array<string>", "kinds of personal data that were masked, one an occurrence"),
-        Column("fixes", "array<string>", "names of the rules that changed the row"),
-        Column("flags", "array<string>", "names of the rules that mark it"),
-        Column("cluster_id", "string", "rows that say the same; null if it is alone"),
-        Column("state", "bigint", "xxhash64 of the checked row and its cluster: what has changed"),
+        _GROUP,
+        _VARIANT,
+        _EXPECTED,
+        _CATEGORY,
+        *_FOUND,
+        *_JUDGED,
     ),
     "a clean conversation",
     (
-        ("visibility_is_known", "visibility IN ('private', 'public')"),
+        _KNOWN_VISIBILITY,
         ("has_an_answer", "size(turns) >= 2"),
     ),
 )
@@ -187,12 +198,8 @@ SILVER_DOCUMENTS = Table(
         Column("uri", "string", "path within the source, as in bronze_files"),
         Column("title", "string", "title or first heading"),
         Column("text", "string", "the document as Markdown, cleaned"),
-        Column("language", "string", "ISO 639-1 code; null if it can't be told"),
-        Column("personal", "array<string>", "kinds of personal data that were masked, one an occurrence"),
-        Column("fixes", "array<string>", "names of the rules that changed it"),
-        Column("flags", "array<string>", "names of the rules that mark it"),
-        Column("cluster_id", "string", "documents that say the same; null if it is alone"),
-        Column("state", "bigint", "xxhash64 of the checked row and its cluster: what has changed"),
+        *_FOUND,
+        *_JUDGED,
     ),
     "a clean document",
 )
@@ -205,7 +212,7 @@ REJECTED = Table(
         Column("example_id", "string", "the row's id, or a hash of what was found"),
         Column("stage", "string", "stage that did not pass it"),
         _SOURCE,
-        Column("position", "bigint", "place in the source, from 0"),
+        _POSITION,
         Column("rule", "string", "name of the rule"),
         Column("reason", "string", "why, for a reader"),
         Column("detail", "string", "what was found, shortened"),
@@ -224,13 +231,13 @@ GOLD_EXAMPLES = Table(
         _EXAMPLE,
         _PART,
         _SOURCE,
-        Column("visibility", "string", "private or public"),
-        Column("position", "bigint", "place in the source, from 0"),
+        _VISIBILITY,
+        _POSITION,
         Column("turns", _TURNS, "the conversation, user first"),
-        Column("group_id", "string", "hash of what the row asks for"),
-        Column("variant", "string", "which wording of the group"),
-        Column("expected", "string", "text that a right answer contains"),
-        Column("split", "string", "train or eval"),
+        _GROUP,
+        _VARIANT,
+        _EXPECTED,
+        _SPLIT,
         Column("copies", "int", "how many times it takes part in an epoch: its weight in the mix"),
         Column("input_ids", "array<int>", "tokens of the whole conversation"),
         Column("loss_mask", "array<boolean>", "true where a token is trained on"),
@@ -254,7 +261,7 @@ LEDGER = Table(
         _EXAMPLE,
         _PART,
         _SOURCE,
-        Column("split", "string", "train or eval"),
+        _SPLIT,
         Column("fate", "string", "trained, truncated, evaluated or left_out"),
         Column("copies", "int", "how many times it takes part in an epoch"),
         Column("tokens", "int", "tokens kept"),
@@ -275,7 +282,7 @@ EVALUATIONS = Table(
         Column("run_id", "string", "MLflow run that wrote the row"),
         Column("question", "string", "what was asked"),
         Column("reference", "string", "the held-out answer"),
-        Column("expected", "string", "text that a right answer contains"),
+        _EXPECTED,
         Column("before", "string", "the base model's answer"),
         Column("after", "string", "the trained model's answer"),
         Column("before_right", "boolean", "expected text found in the base model's answer"),

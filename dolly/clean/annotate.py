@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-_TYPE = (
-    "struct<texts: array<string>, personal: array<string>, language: string, language_score: double, "
-    "content_key: bigint, question_key: bigint, bands: array<bigint>, benchmark: string, gram: string>"
-)
 # Bounds the tables of powers in `shingles`; pieces of this size also stay in a core's cache.
 _PIECE_BYTES = 1 << 20
 
@@ -58,9 +54,10 @@ def with_annotations(
     """
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.functions import arrow_udf
+    from pyspark.sql.pandas.types import from_arrow_type
 
     # Spark's stubs know scalar Arrow functions by decorator only.
-    annotate: Any = arrow_udf(_annotator(privacy, languages, benchmarks), _TYPE)  # type: ignore[call-overload]
+    annotate: Any = arrow_udf(_annotator(privacy, languages, benchmarks), from_arrow_type(_arrow_type()))  # type: ignore[call-overload]
     contents = F.transform("turns", lambda turn: turn["content"])
     # Question, context, answer: the order in which they are rendered.
     texts = F.concat(F.slice(contents, 1, 1), F.array("context"), F.slice(contents, 2, 2**31 - 1))

@@ -6,7 +6,6 @@ and one of fewer than `ALONE` words must be all of a row's first turn: "Tell me 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,11 +128,6 @@ def read_questions(name: str, path: str, *, file_format: str, fields: Sequence[s
         for text in first:
             questions.append(Question(f"{name}:{number}", text, tuple(t for t in texts if t not in first)))
     return questions
-
-
-def digest(questions: Sequence[Question]) -> str:
-    """What a row's verdict depends on, as text."""
-    return json.dumps(questions, ensure_ascii=False)
 
 
 def _texts(node: Any, path: list[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dolly.accounting import TEXT_CHARACTERS
 from dolly.clean.annotate import PrivacySettings, with_annotations
 from dolly.clean.apply import with_checks, with_fixes, with_texts
 from dolly.clean.benchmarks import BenchmarkIndex
@@ -13,8 +14,6 @@ from dolly.clean.rules import Check, Fix
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-_BEFORE_CHARACTERS = 2_000
 
 
 def example_rows(bronze: DataFrame, *, settings: str) -> DataFrame:
@@ -89,7 +88,7 @@ def checked_rows(
     from pyspark.sql import functions as F
 
     contents = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]), "context")
-    rows = rows.withColumn("before", F.substring(contents, 1, _BEFORE_CHARACTERS))
+    rows = rows.withColumn("before", F.substring(contents, 1, TEXT_CHARACTERS))
     if conversations:
         whole = rows.where("conversation").transform(with_clean_turns)
         rows = rows.where("NOT conversation").unionByName(whole, allowMissingColumns=True)

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import DataFrame
+from typing import Any
 
 Detected = tuple[str | None, float]
 
@@ -62,24 +57,6 @@ def detect(texts: list[str]) -> list[Detected]:
         model's score, 0 to 1. The code is None where there is too little prose to tell.
     """
     return [_detect(_prose(text)) for text in texts]
-
-
-def with_language(frame: DataFrame, column: str) -> DataFrame:
-    """Adds `language` (null where it can't be told) and `language_score` (0 to 1) of a text column."""
-    from pyspark.sql.types import DoubleType, StringType, StructField, StructType
-
-    def add(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for batch in batches:
-            found = detect([text or "" for text in batch.column(column).to_pylist()])
-            languages = pa.array([language for language, _ in found], pa.string())
-            scores = pa.array([score for _, score in found], pa.float64())
-            names = [*batch.schema.names, "language", "language_score"]
-            yield pa.RecordBatch.from_arrays([*batch.columns, languages, scores], names)
-
-    added = [StructField("language", StringType()), StructField("language_score", DoubleType())]
-    return frame.mapInArrow(add, StructType([*frame.schema.fields, *added]))
 
 
 def _detect(prose: str) -> Detected:

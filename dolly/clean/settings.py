@@ -13,7 +13,8 @@ from dolly.clean.annotate import PrivacySettings
 from dolly.clean.benchmarks import BenchmarkIndex, read_questions
 from dolly.clean.privacy import load_or_create_key
 from dolly.clean.rules import Check, Fix, checks, fixes, with_severities
-from dolly.config import Clean, Config
+from dolly.config import Config
+from dolly.config_data import Clean
 from dolly.errors import DataError
 from dolly.home import Home
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_BEFORE_CHARACTERS = 2_000
-
 
 def with_verdicts(good: DataFrame, verdicts: DataFrame) -> DataFrame:
     """Adds `cluster_id`, `state`, the flag of a conflict, and `rule` and `detail` of a duplicate.
@@ -51,4 +49,4 @@ def duplicates_rejected(judged: DataFrame) -> DataFrame:
     contents: Column = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]))
     columns = ["example_id", "source", "position", "rule", "detail"]
     merged = judged.where("rule IS NOT NULL")
-    return merged.select(*columns, F.substring(contents, 1, _BEFORE_CHARACTERS).alias("before"))
+    return merged.select(*columns, contents.alias("before"))

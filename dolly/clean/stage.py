@@ -43,7 +43,7 @@ _BROADCAST_ROWS = 3_000_000
 def run(context: Context) -> None:
     """Cleans the config's rows; each ends in one of the silver tables or in `rejected`."""
     with context.tracker.stage("clean") as stage:
-        assert context.spark, "rules are column expressions: they need the session"
+        _ = context.spark  # rules are column expressions, which need a session
         rules = row_rules(context.config, context.home)
         bronze = _bronze(context, stage, rules)
         _check(context, bronze, rules)
@@ -61,7 +61,7 @@ def _bronze(context: Context, stage: StageRun, rules: RowRules) -> dict[str, Dat
     shapes = {"example": (BRONZE_EXAMPLES, example_rows), "document": (BRONZE_DOCUMENTS, document_rows)}
     sources: dict[str, list[str]] = {}
     for source in context.config.sources:
-        sources.setdefault("document" if source.format == "documents" else "example", []).append(source.name)
+        sources.setdefault("document" if source.holds_documents else "example", []).append(source.name)
     frames = {}
     for kind, names in sources.items():
         table, shape = shapes[kind]
@@ -72,7 +72,7 @@ def _bronze(context: Context, stage: StageRun, rules: RowRules) -> dict[str, Dat
 
 
 def _checked(context: Context, columns: list[str] | None = None) -> DataFrame:
-    frame = context.tables.read(context.spark, CHECKED).where(f"dataset = '{context.config.name}'")
+    frame = context.tables.read(context.spark, CHECKED, dataset=context.config.name)
     return frame.select(*columns) if columns else frame
 
 
@@ -103,8 +103,8 @@ def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> N
         changes = tables.merge(rows, CHECKED, scope=scope, writer=_WRITER)
     else:
         rows = rows.persist()
-        present = _union([frame.select("example_id", "input_hash") for frame in bronze.values()])
-        gone = known.join(present.select("input_hash"), "input_hash", "left_anti")
+        present = _union([frame.select("input_hash") for frame in bronze.values()])
+        gone = known.join(present, "input_hash", "left_anti")
         gone = gone.join(rows.select("example_id"), "example_id", "left_anti")
         changes = tables.merge(rows, CHECKED, gone=gone, scope=scope, writer=_WRITER)
         rows.unpersist()
@@ -126,7 +126,7 @@ def _pair(context: Context, good: DataFrame) -> None:
     tables, dataset = context.tables, context.config.name
     scope = {"dataset": dataset}
     tables.ensure(context.spark, DUPLICATE_PAIRS)
-    stored = tables.read(context.spark, DUPLICATE_PAIRS).where(F.col("dataset") == dataset)
+    stored = tables.read(context.spark, DUPLICATE_PAIRS, dataset=dataset)
     live = good.where("size(bands) > 0").select("content_key", "bands")
     compared = stored.where("a = b").select(F.col("a").alias("content_key"))
     fresh = live.join(compared, "content_key", "left_anti").select("content_key").distinct().persist()
@@ -151,7 +151,7 @@ def _judge(context: Context, good: DataFrame) -> None:
     config, tables = context.config, context.tables
     dataset = config.name
     if config.clean.duplicates.near:
-        pairs = tables.read(context.spark, DUPLICATE_PAIRS).where(F.col("dataset") == dataset).where("a < b")
+        pairs = tables.read(context.spark, DUPLICATE_PAIRS, dataset=dataset).where("a < b")
     else:
         pairs = context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
     members = cluster_members(good, pairs, sources=[source.name for source in config.sources]).persist()
@@ -160,7 +160,7 @@ def _judge(context: Context, good: DataFrame) -> None:
     judged = with_verdicts(good, F.broadcast(found) if few else found)
     kept = judged.where("rule IS NULL")
     _write(context, silver_examples(kept), SILVER_EXAMPLES)
-    if any(source.format == "documents" for source in config.sources):
+    if any(source.holds_documents for source in config.sources):
         _write(context, silver_documents(kept), SILVER_DOCUMENTS)
     bad = _checked(context).where("rule IS NOT NULL").unionByName(duplicates_rejected(judged), allowMissingColumns=True)
     rejected = rejected_rows(bad, dataset=dataset, stage="clean", example_id="example_id", reasons=REASONS)
@@ -176,8 +176,7 @@ def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
     tables, scope = context.tables, {"dataset": context.config.name}
     tables.ensure(context.spark, table)
     key = table.key[1]
-    stored = tables.read(context.spark, table).where(F.col("dataset") == context.config.name)
-    stored = stored.select("dataset", key, "state")
+    stored = tables.read(context.spark, table, **scope).select("dataset", key, "state")
     if stored.isEmpty():
         changes = tables.merge(rows, table, scope=scope, writer=_WRITER)
     else:
@@ -213,7 +212,7 @@ def _account(context: Context, stage: StageRun, *, rows_in: int) -> None:
     say_counts(context, stage, checked, kind="masked", name="explode(personal)")
     for table in (SILVER_EXAMPLES, SILVER_DOCUMENTS):
         if tables.exists(table):
-            rows = tables.read(context.spark, table).where(f"dataset = '{dataset}'")
+            rows = tables.read(context.spark, table, dataset=dataset)
             say_counts(context, stage, rows, kind="flagged", name="explode(flags)")
-    rejected = tables.read(context.spark, REJECTED).where(f"dataset = '{dataset}' AND stage = 'clean'")
+    rejected = tables.read(context.spark, REJECTED, dataset=dataset, stage="clean")
     say_counts(context, stage, rejected, kind="rejected", name="rule")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from dolly.accounting import rejected_rows
+from dolly.accounting import REASONS, rejected_rows
+from dolly.ingest.convert import RULES
 from dolly.ingest.rows import file_tag
 from dolly.ingest.state import STAGE, Difference, FileRow, Rejections, files_frame, in_progress, keys_frame
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
@@ -122,7 +123,7 @@ def _bronze(spark: SparkSession, tables: Tables, part: Part) -> Changes:
     gone, scope = None, {"source": part.source}
     if tables.rows(part.table, **scope):
         kept = part.difference.unchanged | part.difference.refresh
-        old = tables.read(spark, part.table).where(F.col("source") == part.source)
+        old = tables.read(spark, part.table, **scope)
         old = old.join(F.broadcast(keys_frame(spark, ("uri",), [(uri,) for uri in kept])), "uri", "left_anti")
         gone = old.join(rows.select(*part.table.key), list(part.table.key), "left_anti").select(*part.table.key)
     return tables.merge(rows, part.table, gone=gone, scope=scope, writer=_WRITER)
@@ -173,13 +174,7 @@ def _bad_rows(frame: DataFrame, part: Part, dataset: str) -> DataFrame:
         bad = bad.withColumn("detail", F.concat("uri", F.lit(": "), "detail"))
     if part.table is BRONZE_EXAMPLES:
         bad = bad.withColumn("before", F.col("raw"))
-    bad = rejected_rows(bad, dataset=dataset, stage=STAGE, example_id="rejected_id")
-    if part.table is BRONZE_EXAMPLES:
-        return bad
-    from dolly.ingest.convert import RULES
-
-    reasons = F.create_map(*[F.lit(text) for pair in RULES.items() for text in pair])
-    return bad.withColumn("reason", F.coalesce("reason", reasons[F.col("rule")]))
+    return rejected_rows(bad, dataset=dataset, stage=STAGE, example_id="rejected_id", reasons=RULES | REASONS)
 
 
 def _empty(spark: SparkSession, table: Table) -> DataFrame:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dolly.errors import DataError
-from dolly.ingest.faults import require_usable
 from dolly.ingest.listing import Found, listed
 from dolly.ingest.loading import Loaded, files_frame
-from dolly.ingest.parse import SUFFIXES
 from dolly.ingest.remote import remote_files
 from dolly.ingest.rows import RECORD_SCHEMA, Reading, file_batch, record_batches, record_rows
 
@@ -18,51 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _RULE = [column.split()[0] for column in RECORD_SCHEMA.split(", ")].index("rule")
-
-
-def read_records(
-    spark: SparkSession,
-    *,
-    source: str,
-    path: str,
-    file_format: str,
-    columns: dict[str, str | None],
-    required: list[str],
-    max_bytes: int = 512 << 20,
-    max_characters: int = 5_000_000,
-) -> DataFrame:
-    """Reads a file or folder on the executors.
-
-    Args:
-        spark: the session.
-        source: the source's name, part of each record's id.
-        path: the file or folder.
-        file_format: `json`, `jsonl`, `csv`, `tsv` or `xlsx`.
-        columns: our field → the record's field, or None.
-        required: fields that each record must have.
-        max_bytes: larger files are rejected.
-        max_characters: longer records are rejected.
-
-    Returns:
-        A row of `RECORD_SCHEMA` a record; `rule` and `detail` are set in a bad one.
-
-    Raises:
-        DataError: there is no file, it can't be used as a whole, or no record can be used.
-    """
-    reading = Reading(source, file_format, columns, required, max_characters, settings="")
-    files = find(lambda: spark, source=source, path=path, suffixes=SUFFIXES[file_format], max_bytes=max_bytes)
-    frame = records_frame(spark, files, reading, max_bytes=max_bytes).persist()
-    counts = {row["rule"]: row["count"] for row in frame.groupBy("rule").count().collect()}
-    require_usable(
-        frame,
-        counts,
-        source=source,
-        file_format=file_format,
-        required=required,
-        path=path,
-        one_file=not files[0].identity,
-    )
-    return frame
 
 
 def find(

@@ -5,9 +5,9 @@ Spark's own JSON and CSV readers lose or merge bad rows, so rows are found and c
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 
+from dolly.ingest.byte_order import BYTE_ORDER_MARKS
 from dolly.ingest.convert import Limits, Refused
 from dolly.ingest.convert.guard import checked_archive
 from dolly.ingest.json_text import array, lines
@@ -40,14 +40,6 @@ FILE_RULES = (
 )
 # Of a workbook, the guard looks only at the bytes that it unpacks to.
 _WORKBOOK = Limits(max_bytes=0, max_pages=0, max_seconds=0, max_memory_bytes=1 << 30, max_characters=0)
-# Longest first: UTF-32's mark begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _KINDS = (
     (b"PK\x03\x04", "a zip archive or an office file"),
     (b"%PDF-", "a PDF"),
@@ -87,7 +79,7 @@ def records(content: bytes, file_format: str, *, max_characters: int = 5_000_000
 
 def _utf8(content: bytes) -> bytes | Record:
     """The text's bytes as UTF-8 without a mark, or what is wrong with the file."""
-    mark, encoding = next((pair for pair in _MARKS if content.startswith(pair[0])), (b"", "utf-8"))
+    mark, encoding = next((pair for pair in BYTE_ORDER_MARKS if content.startswith(pair[0])), (b"", "utf-8"))
     content = content.removeprefix(mark)
     if kind := next((name for magic, name in _KINDS if content.startswith(magic)), None):
         return file_fault("wrong_kind", f"the file is {kind}")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dolly.config import Ingest, Source
+from dolly.config_data import Ingest, Source
 from dolly.ingest import warehouse
 from dolly.ingest.arrow_folder import download
 from dolly.ingest.files import find, records_frame
@@ -46,7 +46,7 @@ class Opened(NamedTuple):
 
 def settings_hash(source: Source, limits: Ingest) -> str:
     """A hash of all that decides, beside a file's bytes, which rows it gives."""
-    documents = source.format == "documents"
+    documents = source.holds_documents
     others = {"max_record_characters"} if documents else set(Ingest.model_fields) - _LIMITS_OF_RECORDS
     parts = {
         "parser": _PARSER,
@@ -61,7 +61,7 @@ def settings_hash(source: Source, limits: Ingest) -> str:
 
 def target(source: Source) -> Table:
     """The table that the source's rows go to."""
-    return BRONZE_DOCUMENTS if source.format == "documents" else BRONZE_EXAMPLES
+    return BRONZE_DOCUMENTS if source.holds_documents else BRONZE_EXAMPLES
 
 
 def open_source(
@@ -89,7 +89,7 @@ def open_source(
         DataError: there is nothing, or it can't be read.
         UsageError: the config forbids it.
     """
-    if source.format == "documents" or source.format in SUFFIXES:
+    if source.holds_documents or source.format in SUFFIXES:
         return _files(spark, source, limits, known, settings)
     # Spark would take a table that it still holds for one of the same place, even where it has changed.
     scratch.callback(spark().catalog.clearCache)
@@ -106,7 +106,7 @@ def open_source(
 def _files(
     spark: Callable[[], SparkSession], source: Source, limits: Ingest, known: Mapping[str, FileRow], settings: str
 ) -> Opened:
-    documents = source.format == "documents"
+    documents = source.holds_documents
     if documents:
         from dolly.ingest.convert import SUFFIXES as DOCUMENTS
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from dolly.accounting import require_equal
-from dolly.config import Source
+from dolly.config_data import Source
 from dolly.ingest.commit import Part, commit, stale
 from dolly.ingest.faults import require_usable
 from dolly.ingest.sources import open_source, settings_hash, target

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal
 from dolly.base_model import locate
-from dolly.config import Config, Prepare, Source
+from dolly.config import Config
+from dolly.config_data import Prepare, Source
 from dolly.prepare.mix import targets, with_copies
 from dolly.prepare.split import with_selection, with_split
 from dolly.prepare.tokens import identity, with_tokens
@@ -31,7 +32,7 @@ def run(context: Context) -> None:
     tokenizer = locate(config.model.base, allow_network=config.allow_network)
     with context.tracker.stage("prepare") as stage:
         stage.input(SILVER_EXAMPLES, role="prepare")
-        silver = tables.read(context.spark, SILVER_EXAMPLES).where(F.col("dataset") == config.name)
+        silver = tables.read(context.spark, SILVER_EXAMPLES, dataset=config.name)
         chosen = _chosen(silver, config.sources, config.prepare, seed=config.seed).persist()
         tokenised = _tokenised(chosen.where("selected"), config.prepare, tokenizer=tokenizer, prompt=prompt).persist()
         good = _mixed(tokenised.where("rule IS NULL"), config).persist()
@@ -68,8 +69,8 @@ def run(context: Context) -> None:
             f"  train: {counts['train/rows']:,} rows, {counts['train/tokens']:,} tokens; "
             f"held out: {counts['eval/rows']:,} rows, {counts['eval/tokens']:,} tokens"
         )
-        chosen.unpersist()
-        tokenised.unpersist()
+        for frame in (chosen, tokenised, good):
+            frame.unpersist()
 
 
 def _chosen(silver: DataFrame, sources: Sequence[Source], settings: Prepare, *, seed: int) -> DataFrame:

@@ -42,10 +42,9 @@ class Data(NamedTuple):
 
         if not self.tables.exists(table):
             return None
-        rows = self.tables.read(self.spark, table)
         if table.scope == "dataset":
-            return rows.where(F.col("dataset") == self.dataset)
-        return rows.where(F.col("source").isin(list(self.names)))
+            return self.tables.read(self.spark, table, dataset=self.dataset)
+        return self.tables.read(self.spark, table).where(F.col("source").isin(list(self.names)))
 
 
 def collected(frame: DataFrame) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dolly.accounting import REASONS
-from dolly.clean.rules import REASONS as CLEANING_REASONS
+from dolly import accounting
+from dolly.clean.reasons import REASONS
 from dolly.report import charts
 from dolly.report.flow_drawing import flow_drawing, sentence
 from dolly.report.markup import Cell, figure, paragraph, share, table
@@ -181,7 +181,7 @@ def _rule_bars(lines: Sequence[Figures], key: str, section: str, title: str, col
 
 
 def _reason(rule: str) -> Cell:
-    return CLEANING_REASONS.get(rule) or REASONS.get(rule)
+    return REASONS.get(rule) or accounting.REASONS.get(rule)
 
 
 def _more(total: int, shown: int, noun: str) -> str:

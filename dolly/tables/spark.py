@@ -26,14 +26,14 @@ _PROPERTIES = {
 class SparkTables(TableFolder):
     """Reads, idempotent writes and upkeep."""
 
-    def read(self, spark: SparkSession, table: Table) -> DataFrame:
-        """The whole table as a Spark frame.
+    def read(self, spark: SparkSession, table: Table, **scope: str) -> DataFrame:
+        """The table's rows that have these column values, as a Spark frame.
 
         Raises:
             DataError: there is no such table yet.
         """
         self._require(table)
-        return spark.read.format("delta").load(str(self.path(table)))
+        return spark.read.format("delta").load(str(self.path(table))).alias("t").where(_fence(scope))
 
     def ensure(self, spark: SparkSession, table: Table) -> None:
         """Makes the table, empty, where it is not there yet."""
@@ -61,7 +61,7 @@ class SparkTables(TableFolder):
         differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
         with self._locked(table):
             self._create_with_spark(spark, table)
-            inside = self.read(spark, table).alias("t").where(fence)
+            inside = self.read(spark, table, **scope)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
             spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
@@ -112,7 +112,7 @@ class SparkTables(TableFolder):
         with self._locked(table):
             self._create_with_spark(spark, table)
             spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
-            if gone is None and self.read(spark, table).alias("t").where(inside).isEmpty():
+            if gone is None and self.read(spark, table, **scope or {}).isEmpty():
                 frame.write.format("delta").mode("append").save(str(self.path(table)))
                 return self._last_changes(table)
             if source.isEmpty():

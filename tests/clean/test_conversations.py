@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dolly.clean.conversations import FIXES, LOOKS_HTML, RULES, clean_turns, with_clean_turns
+from dolly.clean.conversations import FIXES, RULES, clean_turns, with_clean_turns
 
 SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 DUMMY = SHARED / "sharegpt" / "dummy_conversation.json"
@@ -229,8 +229,6 @@ def test_clean_conversations_pass_unchanged() -> None:
 
 @pytest.mark.spark
 def test_spark_cleans_as_python_does_and_keeps_what_was_found_before(spark: Any) -> None:
-    from pyspark.sql import functions as F
-
     rows = [
         (1, turns(("a", "Hi"), ("u", "a"), ("a", PAGE.format("<p>b</p>"))), ["line_endings"], None, None),
         (2, turns(("u", "a")), [], None, None),
@@ -240,8 +238,7 @@ def test_spark_cleans_as_python_does_and_keeps_what_was_found_before(spark: Any)
     ]
     schema = "id int, turns array<struct<role: string, content: string>>"
     frame = spark.createDataFrame(rows, f"{schema}, fixes array<string>, rule string, detail string")
-    page = F.exists("turns", lambda turn: turn["content"].rlike(LOOKS_HTML))
-    made = {row["id"]: row for row in with_clean_turns(frame.withColumn("page", page)).collect()}
+    made = {row["id"]: row for row in with_clean_turns(frame).collect()}
     assert [turn.asDict() for turn in made[1]["turns"]] == turns(("u", "a"), ("a", "b"))
     assert made[1]["fixes"] == ["line_endings", "html_to_markdown", "leading_answer_removed"]
     assert (made[2]["rule"], made[2]["detail"]) == ("no_complete_round", "user: a")
@@ -250,6 +247,5 @@ def test_spark_cleans_as_python_does_and_keeps_what_was_found_before(spark: Any)
     assert (made[5]["fixes"], made[5]["rule"], made[5]["detail"]) == ([], None, None)
     assert {row["rule"] for row in made.values()} - {None, "too_long"} <= set(RULES)
     assert set(made[1]["fixes"]) - {"line_endings"} <= set(FIXES)
-    assert [number for number, row in made.items() if row["page"]] == [1]
     bare = with_clean_turns(frame.where("id = 5").select("turns", "id")).collect()
     assert [tuple(row)[1:] for row in bare] == [(5, [], None, None)]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dolly.clean.language import detect, with_language
+from dolly.clean.annotate import with_annotations
+from dolly.clean.language import detect
 
 SENTENCES = {
     "en": "The visitor car park opens at seven in the morning.",
@@ -107,8 +108,9 @@ def test_the_model_is_loaded_with_the_first_text() -> None:
 
 @pytest.mark.spark
 def test_executors_tell_as_python_does(spark: Any) -> None:
-    rows = [(1, SENTENCES["de"]), (2, "42"), (3, None), (4, SENTENCES["ja"])]
-    made = with_language(spark.createDataFrame(rows, "id int, said string"), "said")
-    assert made.columns == ["id", "said", "language", "language_score"]
+    texts = [SENTENCES["de"], "42", "", SENTENCES["ja"]]
+    rows = [(number, "", [{"role": "assistant", "content": text}]) for number, text in enumerate(texts)]
+    frame = spark.createDataFrame(rows, "id int, context string, turns array<struct<role: string, content: string>>")
+    made = with_annotations(frame, privacy=None, languages=True, benchmarks=None)
     found = {row["id"]: (row["language"], row["language_score"]) for row in made.collect()}
-    assert found == {number: detect([text or ""])[0] for number, text in rows}
+    assert found == {number: detect([text])[0] for number, text in enumerate(texts)}

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from dolly.errors import DataError
-from dolly.ingest.files import read_records
+from dolly.ingest.faults import require_usable
+from dolly.ingest.files import find, records_frame
+from dolly.ingest.parse import SUFFIXES
+from dolly.ingest.rows import Reading
 
 pytestmark = pytest.mark.spark
 
@@ -18,10 +21,14 @@ COLUMNS |= {"instruction": "q", "output": "a"}
 
 
 def read(spark: Any, path: Path, content: str | bytes, file_format: str = "jsonl") -> list[Any]:
+    """What the stage does for one source, without the tables."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    frame = read_records(
-        spark, source="s", path=str(path), file_format=file_format, columns=COLUMNS, required=["q", "a"]
-    )
+    reading = Reading("s", file_format, COLUMNS, ["q", "a"], 5_000_000, settings="")
+    files = find(lambda: spark, source="s", path=str(path), suffixes=SUFFIXES[file_format], max_bytes=1 << 20)
+    frame = records_frame(spark, files, reading, max_bytes=1 << 20).persist()
+    counts = {row["rule"]: row["count"] for row in frame.groupBy("rule").count().collect()}
+    told = {"source": "s", "file_format": file_format, "required": reading.required, "path": str(path)}
+    require_usable(frame, counts, one_file=not files[0].identity, **told)
     return sorted(frame.collect(), key=lambda row: row["position"])
 
 
@@ -72,6 +79,4 @@ def test_a_file_that_is_unusable_as_a_whole_stops_the_run(
 
 def test_a_missing_file_names_the_source(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*nowhere\.json; .*source s"):
-        read_records(
-            spark, source="s", path=str(tmp_path / "nowhere.json"), file_format="json", columns=COLUMNS, required=[]
-        )
+        find(lambda: spark, source="s", path=str(tmp_path / "nowhere.json"), suffixes=(), max_bytes=1)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 import yaml
 
+from dolly.ingest.byte_order import BYTE_ORDER_MARKS
 from dolly.ingest.convert.result import Refused
 
-# UTF-32 first: its mark begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _CONTROLS = re.compile("[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -37,7 +29,7 @@ def decoded(content: bytes, encoding: str = "utf-8") -> str:
     Raises:
         Refused: not_utf8_file with the place of the first bad byte, binary_file.
     """
-    for mark, name in _MARKS:
+    for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             content, encoding = content[len(mark) :], name
             break
