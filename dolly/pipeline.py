@@ -31,13 +31,17 @@ _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
 
 @dataclass
 class Context:
-    """What a stage is given: the config, its tables, a run to record in, a Spark session on demand."""
+    """What a stage is given: the config, its tables, a run to record in, a Spark session on demand.
+
+    `training_set` is the hash of the one that prepare made in this run; None if it did not run.
+    """
 
     config: Config
     home: Home
     tables: Tables
     tracker: Tracker
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    training_set: str | None = None
     _spark: SparkSession | None = None
 
     @property
@@ -106,6 +110,7 @@ def _report(context: Context) -> None:
         dataset=context.config.name,
         sources=context.config.sources,
         previous=context.tracker.last_report(),
+        training_set=context.training_set,
     )
     context.tracker.keep_report(page, figures)
     context.say("report.html is in the run's artifacts (dolly ui)")

@@ -89,17 +89,35 @@ def checked_rows(
 
     contents = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]), "context")
     rows = rows.withColumn("before", F.substring(contents, 1, TEXT_CHARACTERS))
-    if conversations:
-        whole = rows.where("conversation").transform(with_clean_turns)
-        rows = rows.where("NOT conversation").unionByName(whole, allowMissingColumns=True)
-        none = F.array().cast("array<string>")
-        added = {"broken": F.col("rule"), "broken_detail": F.col("detail"), "fixes": F.coalesce("fixes", none)}
-        rows = rows.withColumns(added).drop("rule", "detail")
-    else:
-        rows = rows.withColumns({"broken": F.lit(None).cast("string"), "broken_detail": F.lit(None).cast("string")})
+    rows = _with_whole_rounds(rows) if conversations else _with_nothing_broken(rows)
     rows = rows.transform(with_fixes, list(fixes))
     rows = with_annotations(rows, privacy=privacy, languages=True, benchmarks=benchmarks)
     rows = rows.transform(with_texts).transform(with_checks, list(checks))
+    rows = _with_verdict(rows, reject_personal_data=reject_personal_data)
+    return _columns(rows, dataset=dataset)
+
+
+def _with_whole_rounds(rows: DataFrame) -> DataFrame:
+    """Mends conversations; `broken` and `broken_detail` tell what can't be mended."""
+    from pyspark.sql import functions as F
+
+    whole = rows.where("conversation").transform(with_clean_turns)
+    rows = rows.where("NOT conversation").unionByName(whole, allowMissingColumns=True)
+    none = F.array().cast("array<string>")
+    added = {"broken": F.col("rule"), "broken_detail": F.col("detail"), "fixes": F.coalesce("fixes", none)}
+    return rows.withColumns(added).drop("rule", "detail")
+
+
+def _with_nothing_broken(rows: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return rows.withColumns({name: F.lit(None).cast("string") for name in ("broken", "broken_detail")})
+
+
+def _with_verdict(rows: DataFrame, *, reject_personal_data: bool) -> DataFrame:
+    """`rule` and `detail` of the first that rejects: a broken conversation, a benchmark, personal data, a check."""
+    from pyspark.sql import functions as F
+
     masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
     held = F.col("benchmark").isNotNull()
     found = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
@@ -110,8 +128,7 @@ def checked_rows(
     rule = F.coalesce("broken", *[F.when(applies, F.lit(name)) for name, applies in found.items()], "rule")
     detail = F.coalesce("broken_detail", *[F.when(found[name], told[name]) for name in found], "detail")
     named = F.when(masked, F.array_append("fixes", F.lit("personal_data"))).otherwise(F.col("fixes"))
-    rows = rows.withColumns({"rule": rule, "detail": detail, "fixes": named})
-    return _columns(rows, dataset=dataset)
+    return rows.withColumns({"rule": rule, "detail": detail, "fixes": named})
 
 
 def _columns(rows: DataFrame, *, dataset: str) -> DataFrame:

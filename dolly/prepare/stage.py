@@ -57,6 +57,7 @@ def run(context: Context) -> None:
             scope=scope | {"training_set": training_set.sha256},
             writer="dolly prepare",
         )
+        context.training_set = training_set.sha256
         counts |= _sizes(training_set)
         stage.metrics(counts)
         stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})

@@ -11,6 +11,7 @@ from dolly.schema import Table
 from dolly.tables.folder import Changes, TableFolder
 
 if TYPE_CHECKING:
+    from delta.tables import DeltaMergeBuilder
     from pyspark.sql import DataFrame, SparkSession
 
 # Columns that tell when or by whom a row was first written: kept as they are, never compared.
@@ -51,25 +52,18 @@ class SparkTables(TableFolder):
             scope: column values that fence off the rows this call owns, e.g. `{"dataset": "demo"}`.
             writer: name for the table's history.
         """
-        from delta.tables import DeltaTable
-
-        spark = frame.sparkSession
         frame = _typed(frame, table)
-        compared = [column.name for column in table.columns if column.name not in _VOLATILE]
         fence = _fence(scope)
-        match = " AND ".join(f"t.{key} <=> s.{key}" for key in table.key)
-        differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
+        compared = _compared(table)
         with self._locked(table):
-            self._create_with_spark(spark, table)
-            inside = self.read(spark, table, **scope)
+            self._create_with_spark(frame.sparkSession, table)
+            inside = self.read(frame.sparkSession, table, **scope)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
-            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
+            match = " AND ".join([fence, *[f"t.{key} <=> s.{key}" for key in table.key]])
             (
-                DeltaTable.forPath(spark, str(self.path(table)))
-                .alias("t")
-                .merge(frame.alias("s"), f"{fence} AND {match}")
-                .whenMatchedUpdate(condition=differs, set={name: f"s.{name}" for name in compared})
+                self._merge(frame, table, match=match, writer=writer)
+                .whenMatchedUpdate(condition=_differs(table), set={name: f"s.{name}" for name in compared})
                 .whenNotMatchedInsertAll()
                 .whenNotMatchedBySourceDelete(condition=fence)
                 .execute()
@@ -96,38 +90,38 @@ class SparkTables(TableFolder):
             scope: column values that all these rows have; spares looking elsewhere.
             writer: name for the table's history.
         """
-        from delta.tables import DeltaTable
         from pyspark.sql import functions as F
 
         spark = frame.sparkSession
         frame = _typed(frame, table)
         source = frame.withColumn("_gone", F.lit(False))
         if gone is not None:
-            source = source.unionByName(
-                gone.select(*table.key).withColumn("_gone", F.lit(True)), allowMissingColumns=True
-            )
-        compared = [column.name for column in table.columns if column.name not in _VOLATILE]
-        differs = " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in compared)
-        inside = _fence(scope or {})
+            keys = gone.select(*table.key).withColumn("_gone", F.lit(True))
+            source = source.unionByName(keys, allowMissingColumns=True)
         with self._locked(table):
             self._create_with_spark(spark, table)
-            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
             if gone is None and self.read(spark, table, **scope or {}).isEmpty():
+                _name_writer(spark, writer)
                 frame.write.format("delta").mode("append").save(str(self.path(table)))
                 return self._last_changes(table)
             if source.isEmpty():
                 return Changes(self.version(table))
-            same = " AND ".join(f"t.{key} = s.{key}" for key in table.key)
+            match = " AND ".join([_fence(scope or {}), *[f"t.{key} = s.{key}" for key in table.key]])
             (
-                DeltaTable.forPath(spark, str(self.path(table)))
-                .alias("t")
-                .merge(source.alias("s"), f"{inside} AND {same}")
+                self._merge(source, table, match=match, writer=writer)
                 .whenMatchedDelete("s._gone")
-                .whenMatchedUpdate(condition=differs, set={name: f"s.{name}" for name in compared})
+                .whenMatchedUpdate(condition=_differs(table), set={name: f"s.{name}" for name in _compared(table)})
                 .whenNotMatchedInsert("NOT s._gone", {c.name: f"s.{c.name}" for c in table.columns})
                 .execute()
             )
             return self._last_changes(table)
+
+    def _merge(self, source: DataFrame, table: Table, *, match: str, writer: str) -> DeltaMergeBuilder:
+        from delta.tables import DeltaTable
+
+        spark = source.sparkSession
+        _name_writer(spark, writer)
+        return DeltaTable.forPath(spark, str(self.path(table))).alias("t").merge(source.alias("s"), match)
 
     def compact(self, spark: SparkSession, table: Table, *, keep_hours: float) -> str:
         """Joins small files (OPTIMIZE), then removes files that only older versions need (VACUUM).
@@ -141,7 +135,7 @@ class SparkTables(TableFolder):
 
         with self._locked(table):
             delta = DeltaTable.forPath(spark, str(self.path(table)))
-            spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", "dolly maintain")
+            _name_writer(spark, "dolly maintain")
             metrics = delta.optimize().executeCompaction().select("metrics").first()
             before = sum(1 for _ in self.path(table).rglob("*.parquet"))
             checked = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -178,6 +172,18 @@ class SparkTables(TableFolder):
                 expected="the columns of this version of Dolly",
                 fix="use another home, or remove this one to start anew: all in it can be made again from the sources",
             )
+
+
+def _name_writer(spark: SparkSession, writer: str) -> None:
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
+
+
+def _compared(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.name not in _VOLATILE]
+
+
+def _differs(table: Table) -> str:
+    return " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in _compared(table))
 
 
 def _typed(frame: DataFrame, table: Table) -> DataFrame:
