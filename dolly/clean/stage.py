@@ -180,7 +180,7 @@ def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
     if stored.isEmpty():
         changes = tables.merge(rows, table, scope=scope, writer=_WRITER)
     else:
-        wanted = rows.select(key, "state")
+        wanted = rows.select(key, "state").persist()
         changed = wanted.join(stored.select("state"), "state", "left_anti").persist()
         few = changed.count() <= _BROADCAST_ROWS
         gone = stored.join(wanted.select("state"), "state", "left_anti").join(changed.select(key), key, "left_anti")
@@ -188,6 +188,7 @@ def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
         rows = rows.join(F.broadcast(states) if few else states, "state", "left_semi")
         changes = tables.merge(rows, table, gone=gone, scope=scope, writer=_WRITER)
         changed.unpersist()
+        wanted.unpersist()
     context.say(f"{table.name}: {changes}")
     return changes
 
