@@ -50,6 +50,8 @@ def start_session(
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         # Few files: Delta's default of 50 partitions for its own log costs seconds a commit.
         "spark.databricks.delta.snapshotPartitions": "2",
+        # A table's files are named one by one: there is nothing to be discovered by a job.
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
         # Java lowers a text's case as ICU does in the root locale; setting ICU up takes 3 s of each session.
         "spark.sql.icu.caseMappings.enabled": "false",
         "spark.sql.session.timeZone": "UTC",

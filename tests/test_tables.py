@@ -195,3 +195,18 @@ def test_a_table_of_another_version_of_the_schema_is_named(spark: Any, tables: T
     other.write.format("delta").partitionBy("dataset").save(str(tables.path(REJECTED)))
     with pytest.raises(DataError, match=r"rejected in .* with other columns .*use another home"):
         tables.ensure(spark, REJECTED)
+
+
+def test_spark_reads_one_version_of_a_scope_in_a_folder_of_any_name(spark: Any, tmp_path: Path) -> None:
+    tables = Tables(tmp_path / "tab[1] {é} 50%*")
+    sync(tables, rejected(spark, [("mine", "a", "1")]), "mine")
+    sync(tables, rejected(spark, [("other", "b", "1")]), "other")
+    frame = tables.read(spark, REJECTED, dataset="mine")
+    assert frame.columns == [column.name for column in REJECTED.columns]
+    sync(tables, rejected(spark, [("mine", "c", "2")]), "mine")
+    assert [(row["dataset"], row["example_id"]) for row in frame.collect()] == [("mine", "a")]
+    assert tables.read(spark, REJECTED).count() == 2
+    assert tables.read(spark, REJECTED, dataset="none").count() == 0
+    assert tables.read_arrow(REJECTED, columns=["example_id"], scope="other").to_pylist() == [{"example_id": "b"}]
+    assert tables.rows(REJECTED, dataset="mine", stage="clean") == 1
+    assert [row["dataset"] for row in tables.find(REJECTED, prefix={"example_id": "b"})] == ["other"]

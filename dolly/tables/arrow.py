@@ -43,10 +43,9 @@ class ArrowTables(TableFolder):
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        delta = self._delta(table, version)
         # Reading the named files by pyarrow: deltalake's own to_pyarrow_table() ends some
         # interpreters with SIGABRT at exit.
-        files = delta.file_uris(partition_filters=[(table.scope, "=", scope)])
+        files = self._files(table, version=version, place=scope)
         names = columns or [c.name for c in table.columns if c.name != table.scope]
         if not files:
             return pa.table({name: [] for name in names})
@@ -68,7 +67,7 @@ class ArrowTables(TableFolder):
 
         if not self.exists(table):
             return []
-        files = self._delta(table, None).file_uris()
+        files = self._files(table)
         if not files:
             return []
         hive = ds.partitioning(pa.schema([(table.scope, pa.string())]), flavor="hive")
@@ -82,13 +81,12 @@ class ArrowTables(TableFolder):
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        delta = self._delta(table, None)
         value = scope.pop(table.scope)
         if not scope:  # the log knows
-            adds = pa.table(delta.get_add_actions(flatten=True))
+            adds = pa.table(self._delta(table, None).get_add_actions(flatten=True))
             inside = zip(adds[f"partition.{table.scope}"].to_pylist(), adds["num_records"].to_pylist(), strict=True)
             return sum(count for place, count in inside if place == value)
-        files = delta.file_uris(partition_filters=[(table.scope, "=", value)])
+        files = self._files(table, place=value)
         wanted = [ds.field(column) == value for column, value in scope.items()]
         return ds.dataset(files, format="parquet").count_rows(filter=reduce(and_, wanted)) if files else 0
 

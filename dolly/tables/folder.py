@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -59,6 +60,19 @@ class TableFolder:
 
         self._require(table)
         return DeltaTable(str(self.path(table)), version=version)
+
+    def _files(self, table: Table, *, version: int | None = None, place: str | None = None) -> list[str]:
+        """Paths of the data files at a version (None: the newest), of one partition or of all."""
+        import pyarrow as pa
+
+        added = pa.table(self._delta(table, version).get_add_actions(flatten=True))
+        places = added[f"partition.{table.scope}"].to_pylist()
+        # The log has paths within the table, as parts of a URL.
+        return [
+            str(self.path(table) / unquote(path))
+            for path, inside in zip(added["path"].to_pylist(), places, strict=True)
+            if place is None or inside == place
+        ]
 
     def _require(self, table: Table) -> None:
         if not self.exists(table):
