@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dolly.errors import ReconciliationError
@@ -11,7 +11,6 @@ from dolly.errors import ReconciliationError
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from dolly.pipeline import Context
     from dolly.tracking import StageRun
 
 # What each rule means, for a reader of `rejected`.
@@ -84,11 +83,11 @@ def rejected_rows(
     )
 
 
-def say_counts(context: Context, stage: StageRun, frame: DataFrame, *, kind: str, name: str) -> None:
+def say_counts(say: Callable[[str], None], stage: StageRun, frame: DataFrame, *, kind: str, name: str) -> None:
     """Prints how often each name occurs in a source, and keeps the counts as metrics.
 
     Args:
-        context: where it is printed.
+        say: prints one line.
         stage: where it is kept.
         frame: rows with `source`.
         kind: what the names are, e.g. `rejected`.
@@ -98,7 +97,7 @@ def say_counts(context: Context, stage: StageRun, frame: DataFrame, *, kind: str
     rows = [tuple(row) for row in counted.orderBy("source", "name").collect()]
     for source in dict.fromkeys(row[0] for row in rows):
         found = ", ".join(f"{rule} {count:,}" for place, rule, count in rows if place == source)
-        context.say(f"  {kind} {source}: {found}")
+        say(f"  {kind} {source}: {found}")
     totals: Counter[str] = Counter()
     for _, rule, count in rows:
         totals[rule] += count

@@ -209,11 +209,11 @@ def _account(context: Context, stage: StageRun, *, rows_in: int) -> None:
         f"+ {counts['rejected']:,} rejected"
     )
     checked = _checked(context)
-    say_counts(context, stage, checked, kind="fixed", name="explode(fixes)")
-    say_counts(context, stage, checked, kind="masked", name="explode(personal)")
+    say_counts(context.say, stage, checked, kind="fixed", name="explode(fixes)")
+    say_counts(context.say, stage, checked, kind="masked", name="explode(personal)")
     for table in (SILVER_EXAMPLES, SILVER_DOCUMENTS):
         if tables.exists(table):
             rows = tables.read(context.spark, table, dataset=dataset)
-            say_counts(context, stage, rows, kind="flagged", name="explode(flags)")
+            say_counts(context.say, stage, rows, kind="flagged", name="explode(flags)")
     rejected = tables.read(context.spark, REJECTED, dataset=dataset, stage="clean")
-    say_counts(context, stage, rejected, kind="rejected", name="rule")
+    say_counts(context.say, stage, rejected, kind="rejected", name="rule")
