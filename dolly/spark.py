@@ -42,7 +42,18 @@ def start_session(
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     from pyspark.sql import SparkSession
 
-    settings = {
+    settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions)
+    if master.startswith("local"):
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    builder = SparkSession.builder.master(master).appName("dolly")
+    for key, value in (settings | conf).items():
+        builder = builder.config(key, value)
+    with _stderr_to(log):
+        return builder.getOrCreate()
+
+
+def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
+    return {
         "spark.jars": ",".join(str(jar) for jar in delta_jars()),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -61,13 +72,6 @@ def start_session(
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "WARN",
     }
-    if master.startswith("local"):
-        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    builder = SparkSession.builder.master(master).appName("dolly")
-    for key, value in (settings | conf).items():
-        builder = builder.config(key, value)
-    with _stderr_to(log):
-        return builder.getOrCreate()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dolly.clean.chat_export import _LOOKS_HTML
 from dolly.clean.conversations import FIXES, RULES, clean_turns, with_clean_turns
 
 SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -247,5 +248,7 @@ def test_spark_cleans_as_python_does_and_keeps_what_was_found_before(spark: Any)
     assert (made[5]["fixes"], made[5]["rule"], made[5]["detail"]) == ([], None, None)
     assert {row["rule"] for row in made.values()} - {None, "too_long"} <= set(RULES)
     assert set(made[1]["fixes"]) - {"line_endings"} <= set(FIXES)
+    looks = [row[0] for row in rows if any(_LOOKS_HTML.match(turn["content"]) for turn in row[1] or [])]
+    assert looks == [1]
     bare = with_clean_turns(frame.where("id = 5").select("turns", "id")).collect()
     assert [tuple(row)[1:] for row in bare] == [(5, [], None, None)]
