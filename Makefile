@@ -20,16 +20,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "virtual environment: $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	@echo "packages: pinned in constraints.txt (some 6 GB, a minute or two)"
-	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[spark,docs,train,serve,dev]'
+	@echo "packages: pinned in constraints.txt (some 6 GB, a few minutes)"
+	@$(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[spark,docs,train,serve,dev]'
 	@$(BIN)/dolly setup
 	@touch $(INSTALLED)
 
 demo: setup ## the whole run on the sample company: files to served answers
 	@$(BIN)/dolly run conf/demo.yaml
 
-test: setup ## all tests
-	@$(BIN)/python -m pytest
+test: setup ## all tests, in two processes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -18,6 +18,15 @@ _CORPUS = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps a file's tests in one process, and so all that look at the whole run, which come first: they take longest."""
+    for item in items:
+        whole_run = "finished_run" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("whole_run" if whole_run else item.path.as_posix()))
+    items.sort(key=lambda item: "finished_run" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
     """A byte-level BPE tokenizer with ChatML's markers; copy it before changing it."""
