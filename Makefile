@@ -29,7 +29,7 @@ demo: setup ## the whole run on the sample company: files to served answers
 	@$(BIN)/dolly run conf/demo.yaml
 
 test: setup ## all tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
