@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dolly.environment import installed_model
-from dolly.errors import ModelError
+from dolly.errors import EnvironmentFault, ModelError
+from dolly.installed import installed_model
 from dolly.prompts import Prompt
 
 
@@ -58,10 +58,11 @@ def load_tokenizer(location: str) -> Any:
     return AutoTokenizer.from_pretrained(folder, **gguf)
 
 
-def load_model(location: str, *, dtype: str) -> Any:
-    """Loads a causal LM with `dtype` weights.
+def load_model(location: str, *, dtype: str, four_bit: bool = False) -> Any:
+    """Loads a causal LM with `dtype` weights, or its linear layers in 4 bits (NF4) that compute in `dtype`.
 
     Raises:
+        EnvironmentFault: 4 bits without bitsandbytes.
         ModelError: files that transformers can't read.
     """
     import torch
@@ -70,6 +71,10 @@ def load_model(location: str, *, dtype: str) -> Any:
 
     logging.disable_progress_bar()  # the stages have their own
     folder, gguf = _gguf_arguments(location)
+    if four_bit:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), quantization_config=_four_bit(getattr(torch, dtype)), **gguf
+        )
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **gguf)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -81,13 +86,36 @@ def load_model(location: str, *, dtype: str) -> Any:
     return _without_quantisation(model)
 
 
-def load_for_prompt(location: str, *, dtype: str, prompt: Prompt) -> tuple[Any, Any]:
+def load_config(location: str) -> Any:
+    """The shape of a located base model, as transformers describes it."""
+    from transformers import AutoConfig
+
+    folder, gguf = _gguf_arguments(location)
+    return AutoConfig.from_pretrained(folder, **gguf)
+
+
+def _four_bit(dtype: Any) -> Any:
+    """QLoRA's settings (Dettmers et al. 2023): 4-bit NormalFloat, its constants quantised once more."""
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise EnvironmentFault(
+            found="no package bitsandbytes", expected="it, for method: qlora", fix="pip install 'dolly[qlora]'"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+
+
+def load_for_prompt(location: str, *, dtype: str, prompt: Prompt, four_bit: bool = False) -> tuple[Any, Any]:
     """Loads a base model and its tokenizer with the prompt's markers in both.
 
     A marker that the tokenizer lacks gets an embedding of its own, which begins as the mean of its
     words' embeddings: so it already means something where adapters are trained and it is not.
     """
-    model, tokenizer = load_model(location, dtype=dtype), load_tokenizer(location)
+    model, tokenizer = load_model(location, dtype=dtype, four_bit=four_bit), load_tokenizer(location)
     added = prompt.prepare_tokenizer(tokenizer)
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sys
 import traceback
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as Printed
 
-from dolly import __version__
+from dolly import __version__, cli_machine, cli_tables
+from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
@@ -28,12 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-# Into a file or a pipe, tables are printed as wide as they are.
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
-
-ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="an experiment's YAML file")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="override keys of the config")]
-HomeFolder = Annotated[str, typer.Option("--home", help="folder that holds all that runs write")]
 
 
 @app.callback()
@@ -81,6 +74,24 @@ for _name, _text in {
 
 
 @app.command()
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object instead")] = False,
+) -> None:
+    """Forecast a training: memory by part, steps, hours and money on named GPUs, and the cheapest setting that fits."""
+    import json
+
+    from dolly.train.plan_report import figures, planner, show
+
+    made = planner(load_config(config, overrides))
+    if as_json:
+        print(json.dumps(figures(made)))
+    else:
+        show(made, console)
+
+
+@app.command()
 def serve(
     config: ConfigFile,
     overrides: Overrides = None,
@@ -121,113 +132,10 @@ def ask(
     console.print(loaded.text(list(made)), markup=False)
 
 
-@app.command()
-def tables(home: HomeFolder = ".dolly") -> None:
-    """List the tables: version, rows, size, last writer."""
-    from dolly.tables import Tables
-
-    lines = Tables(Home.open(home).tables).overview()
-    printed = Printed("table", "version", "rows", "size", "last writer")
-    for line in lines:
-        printed.add_row(line.name, str(line.version), f"{line.rows:,}", _bytes(line.size), line.last_writer)
-    console.print(printed if lines else f"no tables in {home} yet: run dolly run conf/demo.yaml")
-
-
-@app.command()
-def rows(
-    identity: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
-    home: HomeFolder = ".dolly",
-) -> None:
-    """Tell one row's whole life: file, fixes, verdicts, split, training sets, models."""
-    from dolly.lineage import life, training_sets
-    from dolly.tables import Tables
-    from dolly.tracking import models_trained_on
-
-    opened = Home.open(home)
-    events = life(Tables(opened.tables), identity)
-    for event in events:
-        console.print(f"[bold]{event.table}[/bold]")
-        for name, text in event.facts.items():
-            console.print(f"  {name:<16} {text}", markup=False)
-    for line in models_trained_on(opened, training_sets(events)):
-        console.print(f"[bold]model[/bold]\n  {line}")
-
-
-@app.command()
-def rejected(
-    home: HomeFolder = ".dolly",
-    dataset: Annotated[str, typer.Option(help="only of this config")] = "",
-    rule: Annotated[str, typer.Option(help="only by this rule, row by row")] = "",
-) -> None:
-    """Summarise what was rejected, by stage, source and rule."""
-    from dolly.accounting import rejected_summary
-    from dolly.schema import REJECTED
-    from dolly.tables import Tables
-
-    columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
-    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
-    if rule:
-        printed = Printed("id", "source", "place", "detail")
-        for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):
-            printed.add_row(row["example_id"][:12], row["source"], str(row["position"]), row["detail"] or "")
-    else:
-        printed = Printed("config", "stage", "source", "rule", "rows", "reason", "one of them")
-        for line in rejected_summary(found):
-            printed.add_row(*line)
-    console.print(printed if found else "nothing was rejected")
-
-
-@app.command()
-def maintain(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    keep_days: Annotated[int, typer.Option(min=0, help="days that old versions stay readable")] = 30,
-) -> None:
-    """Compact the tables' small files and remove those that no version of the last days needs."""
-    from dolly.maintenance import run_maintenance
-
-    for line in run_maintenance(load_config(config, overrides), keep_days=keep_days):
-        console.print(line, markup=False)
-
-
-@app.command()
-def doctor(home: HomeFolder = ".dolly") -> None:
-    """Tell what of the environment is there, what is missing, and how to get it."""
-    from dolly.environment import checks
-
-    found = checks(Path(home).resolve())
-    for check in found:
-        mark, text = ("ok     ", check.found) if check.found else ("MISSING", f"get it: {check.advice}")
-        console.print(f"{mark} {check.name:<13} {text}", markup=False)
-    if any(check.found is None for check in found):
-        raise typer.Exit(1)
-
-
-@app.command()
-def setup() -> None:
-    """Fetch Delta's jars and the small base model, once; needs the network."""
-    from dolly.environment import fetch_jars, install_small_model, shared_folder
-
-    console.print(f"Delta's jars and the base model go to {shared_folder()}")
-    fetch_jars()
-    console.print("  jars: there")
-    install_small_model()
-    console.print("  base model: there")
-
-
-@app.command()
-def ui(home: HomeFolder = ".dolly", port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 5000) -> None:
-    """Open the MLflow UI on the runs of a home folder."""
-    import os
-
-    from dolly.serve.server import bind
-
-    opened = Home.open(home)
-    bind("127.0.0.1", port).close()
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", opened.tracking_uri, "--default-artifact-root", opened.artifacts.as_uri()]
-    console.print(f"MLflow UI at http://127.0.0.1:{port}; Ctrl-C stops it")
-    os.execv(sys.executable, [*command, *stores])
+_commands: list[Callable[..., None]] = [cli_tables.tables, cli_tables.rows, cli_tables.rejected, cli_tables.maintain]
+_commands += [cli_machine.doctor, cli_machine.setup, cli_machine.ui]
+for _command in _commands:
+    app.command()(_command)
 
 
 @app.command()
@@ -285,10 +193,6 @@ def _say_where_to_look(config: Config, path: str) -> None:
         f'dolly ask{home} --model {config.register_.name} "…"',
         markup=False,
     )
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
 
 
 if __name__ == "__main__":

@@ -22,17 +22,35 @@ class Model(Section):
 
 
 class Lora(Section):
-    """Low-rank adapters on the linear layers."""
+    """Low-rank adapters (Hu et al. 2021)."""
 
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = Field((), description="names of linear layers, e.g. q_proj; none: all of them")
+
+
+class Launch(Section):
+    """Where the training processes run."""
+
+    by: Literal["torchrun", "spark", "hostfile"] = Field(
+        "torchrun", description="this machine; the nodes of spark.master; the machines of a DeepSpeed hostfile"
+    )
+    hostfile: str | None = Field(None, description="lines of NAME slots=N; ssh must reach them without a password")
+    arguments: tuple[str, ...] = Field((), description="further arguments of DeepSpeed's launcher, e.g. --master_addr")
+    gpus: bool = Field(False, description="spark: each task has a GPU of its own (spark.task.resource.gpu.amount)")
+
+    @model_validator(mode="after")
+    def _hostfile_is_told(self) -> Self:
+        if (self.by == "hostfile") != (self.hostfile is not None):
+            raise ValueError(f"by: {self.by} with hostfile {self.hostfile}: they belong together")
+        return self
 
 
 class Train(Section):
     """gold → weights."""
 
-    method: Literal["lora", "full"] = "lora"
+    method: Literal["lora", "qlora", "full"] = Field("lora", description="qlora: the base in 4 bits; needs a GPU")
     lora: Lora = Lora()
     learning_rate: float = Field(2e-4, gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -43,17 +61,26 @@ class Train(Section):
     epochs: float = Field(1, gt=0)
     max_steps: int | None = Field(None, ge=1)
     batch_size: int = Field(16, ge=1, description="rows per optimiser step, over all processes")
-    micro_batch_size: int = Field(4, ge=1, description="rows per forward pass of one process")
+    block_tokens: int = Field(
+        1024, ge=8, description="tokens per forward pass of one process: rows are packed; a longer one has its own"
+    )
     processes: int = Field(1, ge=1)
     zero_stage: Literal[0, 1, 2, 3] = 1
-    gradient_checkpointing: bool = False
+    launch: Launch = Launch()
+    offload: bool = Field(False, description="optimizer states in the machine's memory instead of the GPU's; ZeRO 1-3")
+    gradient_checkpointing: bool = Field(False, description="keep a layer's input only, compute it twice")
+    compile: bool = Field(False, description="torch.compile for each layer; a GPU gains, a CPU needs a compiler")
     evaluate_every: int | None = Field(None, ge=1, description="steps; null: only first and last")
     max_eval_rows: int | None = Field(None, ge=1, description="held-out rows per source for the loss")
     checkpoint_every: int = Field(50, ge=1, description="steps")
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: int = Field(2, ge=1, description="the newest; beside them that of the lowest held-out loss")
 
     @model_validator(mode="after")
-    def _batch_divides(self) -> Self:
+    def _fits_together(self) -> Self:
+        if self.offload and self.zero_stage == 0:
+            raise ValueError("offload: true needs zero_stage 1, 2 or 3")
+        if self.method == "qlora" and self.zero_stage == 3:
+            raise ValueError("method: qlora needs zero_stage 0, 1 or 2: 4-bit weights can't be partitioned")
         if self.batch_size % self.processes:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of processes {self.processes}")
         return self

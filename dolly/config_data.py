@@ -183,5 +183,8 @@ class Prepare(Section):
     over_length: Literal["truncate", "split", "reject"] = Field(
         "truncate", description="split: long conversations become several, at turn borders"
     )
+    max_lost_share: float = Field(
+        0.2, ge=0, le=1, description="the run fails if max_tokens costs a larger share of the tokens"
+    )
     eval_share: float = Field(0.05, ge=0, lt=1, description="share of each source's groups held out")
     mix: Mix = Mix()

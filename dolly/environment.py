@@ -1,4 +1,4 @@
-"""What is installed beside Python's packages: jars for Spark and the small base model.
+"""Installs what is needed beside Python's packages: jars for Spark and the small base model.
 
 dolly setup       fetches both once, into the virtual environment; afterwards no network is used
 dolly doctor      tells what is there and what is missing
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dolly.errors import EnvironmentFault
+from dolly.installed import DELTA_COORDINATES, installed_model, shared_folder
 from dolly.java import ADVICE, find_java, version
 
-DELTA_COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
 POSTGRESQL_COORDINATES = "org.postgresql:postgresql:42.7.8"  # BSD 2-Clause; for sources of format jdbc
 _COORDINATES = (DELTA_COORDINATES, POSTGRESQL_COORDINATES)
 _OWN_JARS = ("io.delta_delta-", "io.unitycatalog_", "org.locationtech.jts_", "org.postgresql_")
@@ -34,33 +34,6 @@ class Check(NamedTuple):
     name: str
     found: str | None
     advice: str
-
-
-def shared_folder() -> Path:
-    """Where set-up keeps jars and models: in the virtual environment, so they go with it."""
-    return Path(sys.prefix) / "share" / "dolly"
-
-
-def delta_jars() -> list[Path]:
-    """The jars that Spark needs for Delta, and those of database drivers.
-
-    Raises:
-        EnvironmentFault: set-up has not fetched them.
-    """
-    jars = sorted((shared_folder() / "jars").glob("*.jar"))
-    if not jars:
-        raise EnvironmentFault(
-            found=f"no jars in {shared_folder() / 'jars'}",
-            expected=f"those of {DELTA_COORDINATES}",
-            fix="run make setup (once, with the network)",
-        )
-    return jars
-
-
-def installed_model(name: str) -> Path | None:
-    """Folder of a model that set-up installed, by name."""
-    folder = shared_folder() / "models" / name
-    return folder if (folder / "config.json").is_file() else None
 
 
 def fetch_jars() -> None:
@@ -113,7 +86,7 @@ def install_small_model() -> None:
     spec = importlib.util.find_spec(_SMALL_MODEL_PACKAGE)
     # Importing the package would fail (it wants a program of its own): only its folder is of use.
     folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
-    from dolly.base_model import convert_gguf
+    from dolly.base_model import convert_gguf  # brings PyTorch along
 
     target = shared_folder() / "models" / SMALL_MODEL
     convert_gguf(next(folder.glob("*.gguf")), target, eos_token="<|im_end|>", pad_token="<|endoftext|>")

@@ -6,6 +6,7 @@
     ├── ModelError                 a base model, checkpoint or registered model
     ├── ReconciliationError        rows in != rows out
     ├── TrainingError              the training processes failed
+    ├── TrainingStopped            a SIGTERM; the same command goes on  exit code 75
     └── UsageError                 the request itself is wrong        exit code 2
         └── ConfigError            the YAML or a key=value override
 
@@ -49,6 +50,12 @@ class ReconciliationError(DollyError):
 
 class TrainingError(DollyError):
     """The training processes ended without a model."""
+
+
+class TrainingStopped(DollyError):
+    """A SIGTERM came: what was done is saved. The code is sysexits.h's EX_TEMPFAIL, on which schedulers retry."""
+
+    exit_code = 75
 
 
 class UsageError(DollyError):

@@ -15,6 +15,7 @@ from dolly.schema import (
     REJECTED,
     SILVER_DOCUMENTS,
     SILVER_EXAMPLES,
+    TRAINED_ROWS,
     Column,
     Table,
 )
@@ -32,6 +33,7 @@ _IDENTITY = {
     REJECTED: "example_id",
     GOLD_EXAMPLES: "example_id",
     LEDGER: "example_id",
+    TRAINED_ROWS: "example_id",
     EVALUATIONS: "example_id",
 }
 

@@ -87,7 +87,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     try:
         with tracker.parent(name=" → ".join(dict.fromkeys((stages[0], stages[-1]))), config=text, params=_flat(plain)):
             for name in stages:
-                if name in _WITHOUT_SPARK:
+                if name in _WITHOUT_SPARK and not (name == "train" and config.train.launch.by == "spark"):
                     context.stop_spark()
                 started = time.monotonic()
                 context.console.print(f"[bold]{name}[/bold]")

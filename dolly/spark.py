@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dolly.environment import delta_jars
 from dolly.errors import EnvironmentFault
+from dolly.installed import delta_jars
 from dolly.java import ADVICE, MINIMUM, find_java
 
 if TYPE_CHECKING:

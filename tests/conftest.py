@@ -20,7 +20,7 @@ _CORPUS = (
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps a file's tests in one process, and so all that look at the whole run, which come first: they take longest."""
+    """Keeps a file's tests in one process, and all that look at the whole run, which take longest and come first."""
     for item in items:
         whole_run = "finished_run" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("whole_run" if whole_run else item.path.as_posix()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
         "spark": {"conf": {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}},
         "prepare": {"max_tokens": 256, "eval_share": 0.2},
         "model": {"base": str(base)},
-        "train": {"method": "full", "learning_rate": 3e-3, "epochs": 1, "batch_size": 8, "micro_batch_size": 4},
+        "train": {"method": "full", "learning_rate": 3e-3, "epochs": 1, "batch_size": 8, "block_tokens": 512},
         "evaluate": {"max_questions": 6, "max_new_tokens": 8},
         "register": {"name": "tiny-model"},
         "cost": {"price_per_hour": 1.0, "currency": "EUR"},
@@ -62,3 +63,11 @@ def dolly(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
         env=os.environ | environment,
         timeout=500,
     )
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

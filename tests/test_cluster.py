@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,16 +17,9 @@ import pytest
 from dolly.java import find_java
 from dolly.schema import GOLD_EXAMPLES
 from dolly.tables import Tables
-from tests.support import Run, dolly, tiny_config
+from tests.support import Run, dolly, free_port, tiny_config
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -38,6 +31,7 @@ def master(tmp_path: Path) -> Iterator[str]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_WORKER_DIR": str(tmp_path / "work"),
         "JAVA_HOME": str(find_java()),
+        "GLOO_SOCKET_IFNAME": "lo",  # else gloo looks the host's name up
     }
     processes = []
 
@@ -66,12 +60,24 @@ def gold(home: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["example_id"], row["part"]))
 
 
-def test_two_workers_make_the_same_gold_rows(finished_run: Run, tiny_base: Path, tmp_path: Path, master: str) -> None:
+def test_two_workers_make_the_same_gold_rows_and_train_to_the_same_losses(
+    finished_run: Run, tiny_base: Path, tmp_path: Path, master: str
+) -> None:
     key = tmp_path / "privacy.key"
     key.write_bytes((finished_run.home / "privacy.key").read_bytes())
     key.chmod(0o600)
     spark = {"master": master, "shuffle_partitions": 3, "conf": {"spark.executor.memory": "1g"}}
     config = tiny_config(tmp_path, tiny_base, spark=spark, clean={"privacy": {"key_file": str(key)}})
-    result = dolly("run", str(config), "--until", "prepare")
+    training = ["train.processes=2", "train.zero_stage=2", "train.launch.by=spark"]
+    result = dolly("run", str(config), "--until", "train", *training)
     assert result.returncode == 0, result.stdout + result.stderr
     assert gold(tmp_path / "home") == gold(finished_run.home)
+    parted, alone = (trained(home) for home in (tmp_path / "home", finished_run.home))
+    assert parted["step_losses"] == pytest.approx(alone["step_losses"], abs=1e-3)
+    assert parted["losses"]["last"] == pytest.approx(alone["losses"]["last"], abs=1e-3)
+    assert parted["order"] == alone["order"]
+
+
+def trained(home: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(next(home.glob("checkpoints/tiny-*/result.json")).read_text())
+    return result

@@ -82,7 +82,7 @@ def test_an_unknown_key_is_a_fault_that_names_the_nearest_known_one(
         ({"train": {"epochs": 0}}, "train.epochs", "0"),
         ({"train": {"epochs": float("nan")}}, "train.epochs", "nan"),
         ({"train": {"epochs": float("inf")}}, "train.epochs", "inf"),
-        ({"train": {"method": "qlora"}}, "train.method", "qlora"),
+        ({"train": {"method": "loora"}}, "train.method", "loora"),
         ({"train": 3}, "train", "3"),
         ({"train": None}, "train", "None"),
         ({"serve": {"port": 70000}}, "serve.port", "70000"),

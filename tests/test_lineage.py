@@ -20,7 +20,7 @@ def test_a_trained_row_is_followed_to_its_model(finished_run: Run) -> None:
     row = next(r for r in tables.find(GOLD_EXAMPLES, prefix={"dataset": "tiny"}) if r["split"] == "train")
     events = life(tables, row["example_id"][:16])
     assert [event.table for event in events] == [
-        *("bronze_examples", "checked", "silver_examples", "gold_examples", "ledger"),
+        *("bronze_examples", "checked", "silver_examples", "gold_examples", "ledger", "trained_rows"),
     ]
     assert events[0].facts["uri"].endswith((".csv", ".jsonl"))
     assert len(training_sets(events)) == 1

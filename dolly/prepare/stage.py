@@ -9,11 +9,13 @@ from dolly.accounting import rejected_rows, require_equal
 from dolly.base_model import locate
 from dolly.config import Config
 from dolly.config_data import Prepare, Source
+from dolly.errors import DataError
 from dolly.prepare.mix import targets, with_copies
 from dolly.prepare.split import with_selection, with_split
 from dolly.prepare.tokens import identity, with_tokens
 from dolly.prompts import Prompt
 from dolly.schema import GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES
+from dolly.tables import Changes
 from dolly.training_set import TrainingSet, read_training_set
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def run(context: Context) -> None:
         silver = tables.read(context.spark, SILVER_EXAMPLES, dataset=config.name)
         chosen = _chosen(silver, config.sources, config.prepare, seed=config.seed).persist()
         tokenised = _tokenised(chosen.where("selected"), config.prepare, tokenizer=tokenizer, prompt=prompt).persist()
+        lost = _require_most(tokenised, limit=config.prepare.max_lost_share)
         good = _mixed(tokenised.where("rule IS NULL"), config).persist()
         gold = good.where("copies > 0")
         left_out = (
@@ -43,7 +46,12 @@ def run(context: Context) -> None:
             .unionByName(good.where("copies = 0"), allowMissingColumns=True)
         )
         bad = _rejected(tokenised.where("rule IS NOT NULL"), dataset=config.name)
-        counts = {"in": silver.count(), "gold": gold.count(), "rejected": bad.count(), "left_out": left_out.count()}
+        counts = {
+            "in": silver.count(),
+            "gold": gold.count(),
+            "rejected": bad.count(),
+            "left_out": left_out.count(),
+        }
         # A conversation that was split stands for one silver row and more rows beside it.
         counts["parts"] = tokenised.where("part > 0").count()
         ends = counts["gold"] + counts["rejected"] + counts["left_out"]
@@ -59,19 +67,24 @@ def run(context: Context) -> None:
         )
         context.training_set = training_set.sha256
         counts |= _sizes(training_set)
-        stage.metrics(counts)
+        stage.metrics(counts | {"lost_share": lost})
         stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})
-        parts = f" + {counts['parts']:,} parts of split conversations" if counts["parts"] else ""
-        context.say(
-            f"{counts['in']:,} silver{parts} = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
-            f"+ {counts['left_out']:,} left out by max_groups or mix ({changes})"
-        )
-        context.say(
-            f"  train: {counts['train/rows']:,} rows, {counts['train/tokens']:,} tokens; "
-            f"held out: {counts['eval/rows']:,} rows, {counts['eval/tokens']:,} tokens"
-        )
+        _tell(context, counts, changes=changes, lost=lost)
         for frame in (chosen, tokenised, good):
             frame.unpersist()
+
+
+def _tell(context: Context, counts: dict[str, int], *, changes: Changes, lost: float) -> None:
+    parts = f" + {counts['parts']:,} parts of split conversations" if counts["parts"] else ""
+    context.say(
+        f"{counts['in']:,} silver{parts} = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
+        f"+ {counts['left_out']:,} left out by max_groups or mix ({changes})"
+    )
+    context.say(
+        f"  train: {counts['train/rows']:,} rows, {counts['train/tokens']:,} tokens; "
+        f"held out: {counts['eval/rows']:,} rows, {counts['eval/tokens']:,} tokens; "
+        f"{lost:.1%} of all tokens cut off or rejected"
+    )
 
 
 def _chosen(silver: DataFrame, sources: Sequence[Source], settings: Prepare, *, seed: int) -> DataFrame:
@@ -99,6 +112,26 @@ def _tokenised(frame: DataFrame, settings: Prepare, *, tokenizer: str, prompt: P
             "tokenizer_sha256": F.lit(identity(tokenizer, prompt)),
         }
     )
+
+
+def _require_most(tokenised: DataFrame, *, limit: float) -> float:
+    """Share of the tokens that the limit on tokens has cost.
+
+    Raises:
+        DataError: it is above `limit`.
+    """
+    from pyspark.sql import functions as F
+
+    cut = F.when(F.col("rule").isNull(), F.col("tokens") - F.size("input_ids")).otherwise(F.col("tokens"))
+    sums = tokenised.agg(F.sum("tokens").alias("all"), F.sum(cut).alias("lost")).first()
+    share = (sums["lost"] or 0) / max(1, sums["all"] or 0) if sums else 0.0
+    if share > limit:
+        raise DataError(
+            found=f"{share:.1%} of the tokens would be cut off or rejected by prepare.max_tokens",
+            expected=f"at most {limit:.1%} (prepare.max_lost_share)",
+            fix="raise prepare.max_tokens, set prepare.over_length: split, or raise prepare.max_lost_share",
+        )
+    return share
 
 
 def _mixed(good: DataFrame, config: Config) -> DataFrame:
@@ -155,8 +188,9 @@ def _ledger(gold: DataFrame, left_out: DataFrame, *, training_set: str) -> DataF
         "copies",
         kept.alias("tokens"),
         trained.alias("trained_tokens"),
+        (kept - trained).alias("masked_tokens"),
         cut.alias("truncated_tokens"),
     )
-    none = [F.lit(0).alias(name) for name in ("tokens", "trained_tokens", "truncated_tokens")]
+    none = [F.lit(0).alias(name) for name in ("tokens", "trained_tokens", "masked_tokens", "truncated_tokens")]
     unused = left_out.select(*columns, F.lit("left_out").alias("fate"), F.lit(0).alias("copies"), *none)
     return used.unionByName(unused).withColumn("training_set", F.lit(training_set))

@@ -139,5 +139,6 @@ class ArrowTables(TableFolder):
 def _arrow_schema(table: Table) -> Any:
     import pyarrow as pa
 
-    types = {"string": pa.string(), "boolean": pa.bool_(), "double": pa.float64(), "bigint": pa.int64()}
+    numbers = {"int": pa.int32(), "bigint": pa.int64(), "double": pa.float64()}
+    types = {"string": pa.string(), "boolean": pa.bool_()} | numbers
     return pa.schema([pa.field(c.name, types[c.type], metadata={"comment": c.meaning}) for c in table.columns])

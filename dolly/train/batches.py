@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 
+from dolly.train.packing import balanced
 from dolly.training_set import Example
-
-IGNORED = -100
 
 
 class BatchOrder:
@@ -48,40 +48,39 @@ class BatchOrder:
         return np.random.default_rng([self._seed, epoch]).permutation(self._rows)
 
 
-def accumulation_steps(*, batch_size: int, micro_batch_size: int, processes: int) -> int:
-    """Forward passes that each process makes in one step."""
-    return math.ceil(batch_size / processes / micro_batch_size)
+def packed(examples: Sequence[Example], *, capacity: int, processes: int) -> list[list[Example]]:
+    """A step's rows in blocks of at most `capacity` tokens, as many for each process; a longer row has its own.
+
+    Rows are first put in the order of their lengths and ids, so that the blocks do not depend on the order in which
+    the rows came.
+    """
+    ordered = sorted(examples, key=lambda example: (-len(example.input_ids), example.example_id))
+    lengths = [len(example.input_ids) for example in ordered]
+    return [[ordered[row] for row in block] for block in balanced(lengths, capacity=capacity, processes=processes)]
 
 
-def micro_batches(
-    examples: Sequence[Example], *, micro_batch_size: int, processes: int, rank: int
-) -> list[list[Example]]:
-    """One process's share of a step: rows of like length together, so that little is padding."""
-    count = processes * accumulation_steps(
-        batch_size=len(examples), micro_batch_size=micro_batch_size, processes=processes
-    )
-    by_length = sorted(examples, key=lambda example: (len(example.input_ids), example.example_id))
-    parts = np.array_split(np.arange(len(by_length)), count)
-    return [[by_length[i] for i in part] for part in parts[rank::processes]]
+def blocks_of(examples: Sequence[Example], *, capacity: int, processes: int, rank: int) -> list[list[Example]]:
+    """One process's share of a step."""
+    return packed(examples, capacity=capacity, processes=processes)[rank::processes]
 
 
-def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """Pads rows to the longest of them.
+def tensors_of(block: Sequence[Example]) -> dict[str, Any]:
+    """A block as the model takes it.
 
     Returns:
-        `input_ids`, `attention_mask` and `targets`, each `(batch, sequence)`. A target is the next
-        token where that one is to be learnt, else `IGNORED`. Padding is told by the mask, so its id
-        does not matter and can't be confused with the end of a sequence.
+        `input_ids` and `position_ids`, each `(1, tokens)`; positions begin anew with each example. `places` and
+        `targets`, each `(learnt,)`: where a token is to be predicted, and which; never across examples. `lengths`,
+        the tokens of each example.
     """
-    shape = len(examples), max(len(example.input_ids) for example in examples)
-    ids = torch.zeros(shape, dtype=torch.long)
-    mask = torch.zeros(shape, dtype=torch.long)
-    targets = torch.full(shape, IGNORED, dtype=torch.long)
-    for row, example in enumerate(examples):
-        length = len(example.input_ids)
-        tokens = torch.from_numpy(example.input_ids)
-        ids[row, :length] = tokens
-        mask[row, :length] = 1
-        learnt = torch.from_numpy(example.loss_mask[1:])
-        targets[row, : length - 1] = torch.where(learnt, tokens[1:], IGNORED)
-    return {"input_ids": ids, "attention_mask": mask, "targets": targets}
+    ids = torch.from_numpy(np.concatenate([example.input_ids for example in block]))
+    learnt = torch.from_numpy(np.concatenate([np.append(example.loss_mask[1:], False) for example in block]))
+    places = learnt.nonzero()[:, 0]
+    lengths = [len(example.input_ids) for example in block]
+    positions = torch.cat([torch.arange(length) for length in lengths])
+    return {
+        "input_ids": ids[None],
+        "position_ids": positions[None],
+        "places": places,
+        "targets": ids[places + 1],
+        "lengths": lengths,
+    }

@@ -1,40 +1,64 @@
-"""Checkpoints: written by DeepSpeed, complete only once our marker with checksums is there.
+"""Checkpoints: whole fp32 weights and optimizer states by parameter name, whatever the processes and ZeRO stage.
 
-DeepSpeed loads checkpoints by unpickling: treat them as code, never load a stranger's.
+A checkpoint is a folder of safetensors files (no pickle: loading one runs no code), `state.json`, and
+`complete.json` with the checksum of each, which is written last. A folder without it, or with other contents than
+it says, is passed over for the one before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 _MARKER = "complete.json"
-_STATE = "dolly"  # what DeepSpeed hands back also holds keys of its own
+_STATE = "state.json"
+_SHARD_BYTES = 2 << 30
+_WEIGHT = "weight"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def save(engine: Any, folder: Path, *, step: int, state: dict[str, Any], keep: int) -> None:
-    """Saves a checkpoint on all ranks, marks it complete, removes all but the newest `keep`."""
-    tag = f"step-{step:08d}"
-    if dist.get_rank() == 0:
-        shutil.rmtree(folder / tag, ignore_errors=True)  # what a kill left half written
-    dist.barrier()
-    engine.save_checkpoint(
-        str(folder), tag=tag, client_state={_STATE: state}, save_latest=False, exclude_frozen_parameters=True
-    )
-    dist.barrier()
-    if dist.get_rank() == 0:
-        marker = folder / tag / _MARKER
-        staged = marker.with_suffix(".tmp")
-        staged.write_text(json.dumps(_checksums(folder / tag), indent=1))
-        staged.rename(marker)
+def save(engine: Any, folder: Path, *, state: dict[str, Any], keep: int) -> None:
+    """Saves a checkpoint on rank 0 (all ranks must call), marks it complete, removes old ones.
+
+    Kept are the newest `keep`, and the best: that of the step `state["best"]["step"]`.
+    """
+    target = folder / _name(state["step"])
+    first = dist.get_rank() == 0
+    if first:
+        shutil.rmtree(target, ignore_errors=True)  # what a kill left half written
+        target.mkdir(parents=True)
+    shard: dict[str, torch.Tensor] = {}
+    shards = 0
+    for name, parameter in _trained(engine):
+        for part in (_WEIGHT, *_MOMENTS):
+            value = _whole(engine, parameter, part)  # gathered by all ranks, kept by the first
+            if first:
+                shard[f"{part}/{name}"] = value.detach().cpu().contiguous().clone()
+        if sum(tensor.nbytes for tensor in shard.values()) >= _SHARD_BYTES:
+            shards = _write(shard, target, shards)
+    if first:
+        _write(shard, target, shards)
+        (target / _STATE).write_text(json.dumps(state))
+        _mark(target)
         for old in sorted(folder.glob("step-*"))[:-keep]:
-            shutil.rmtree(old)
+            if old.name != _name(state["best"]["step"]):
+                shutil.rmtree(old)
     dist.barrier()
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def load_newest(engine: Any, folder: Path) -> dict[str, Any] | None:
@@ -43,22 +67,115 @@ def load_newest(engine: Any, folder: Path) -> dict[str, Any] | None:
     dist.broadcast_object_list(found, src=0)
     if found[0] is None:
         return None
-    _, state = engine.load_checkpoint(
-        str(folder), tag=found[0].name, load_module_strict=False, load_lr_scheduler_states=False
-    )
-    return dict(state[_STATE])
+    state: dict[str, Any] = json.loads((found[0] / _STATE).read_text())
+    _make_moments(engine, step=state["step"])
+    values = _reader(found[0])
+    with torch.no_grad():
+        for name, parameter in _trained(engine):
+            for part in (_WEIGHT, *_MOMENTS):
+                _set_whole(engine, parameter, part, values(f"{part}/{name}"))
+    return state
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The newest checkpoint whose files have the sizes and checksums that its marker names."""
+    """The newest checkpoint whose files have the checksums that its marker names."""
     for candidate in sorted(folder.glob("step-*"), reverse=True):
         try:
             expected = json.loads((candidate / _MARKER).read_text())
-        except (OSError, json.JSONDecodeError):
+        except (OSError, ValueError):
             continue
         if expected == _checksums(candidate):
             return candidate
     return None
+
+
+def _trained(engine: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    for name, parameter in engine.module.model.named_parameters():
+        if parameter.requires_grad:
+            yield name, parameter
+
+
+def _whole(engine: Any, parameter: torch.nn.Parameter, part: str) -> torch.Tensor:
+    """The fp32 weight or moment of a parameter, gathered from all ranks."""
+    from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+    if not _partitioned(parameter):
+        return parameter if part == _WEIGHT else engine.optimizer.state[parameter][part]
+    found: torch.Tensor = (
+        safe_get_full_fp32_param(parameter) if part == _WEIGHT else safe_get_full_optimizer_state(parameter, part)
+    )
+    return found
+
+
+def _set_whole(engine: Any, parameter: torch.nn.Parameter, part: str, value: torch.Tensor) -> None:
+    import deepspeed
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+    if not _partitioned(parameter):
+        (parameter if part == _WEIGHT else engine.optimizer.state[parameter][part]).copy_(value)
+    elif part == _WEIGHT:
+        safe_set_full_fp32_param(parameter, value.to(parameter.device))
+        # What the forward pass reads is a copy of its own, in the model's precision.
+        split = hasattr(parameter, "ds_id")
+        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0) if split else nullcontext():
+            parameter.copy_(value)
+    else:
+        safe_set_full_optimizer_state(parameter, value.to(parameter.device), part)
+
+
+def _partitioned(parameter: torch.nn.Parameter) -> bool:
+    return hasattr(parameter, "ds_id") or hasattr(parameter, "_hp_mapping")
+
+
+def _make_moments(engine: Any, *, step: int) -> None:
+    """Adam makes its moments in the first step; here they must be there before it."""
+    outer = engine.optimizer
+    inner = getattr(outer, "optimizer", outer)
+    if hasattr(outer, "fp32_partitioned_groups_flat"):  # ZeRO-3
+        flat = list(outer.fp32_partitioned_groups_flat)
+    else:
+        flat = [parameter for group in inner.param_groups for parameter in group["params"]]
+    for parameter in flat:
+        moments = {name: torch.zeros_like(parameter, dtype=torch.float32) for name in _MOMENTS}
+        inner.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+    if hasattr(outer, "_lazy_init_hp_params_optimizer_state"):
+        outer._lazy_init_hp_params_optimizer_state()
+
+
+def _write(shard: dict[str, torch.Tensor], folder: Path, number: int) -> int:
+    """Writes and empties a shard; returns the number of the next."""
+    if shard:
+        save_file(shard, folder / f"shard-{number:05d}.safetensors")
+        shard.clear()
+        number += 1
+    return number
+
+
+def _reader(folder: Path) -> Any:
+    """A function from a tensor's name to its value."""
+    files: list[Any] = [safe_open(file, framework="pt") for file in sorted(folder.glob("*.safetensors"))]
+    places = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no dictionary
+    return lambda name: places[name].get_tensor(name)
+
+
+def _mark(folder: Path) -> None:
+    """Makes sure that all is on the disk, then says so."""
+    sums = _checksums(folder)
+    for name in sums:
+        _sync(folder / name)
+    staged = folder / "complete.tmp"
+    staged.write_text(json.dumps(sums, indent=1))
+    _sync(staged)
+    staged.rename(folder / _MARKER)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -12,13 +13,18 @@ import torch
 import torch.distributed as dist
 
 from dolly.train import checkpoint
-from dolly.train.batches import BatchOrder, accumulation_steps, collate, micro_batches
+from dolly.train.batches import BatchOrder, blocks_of, tensors_of
+from dolly.train.memory import BUCKET
 from dolly.train.model import LanguageModelLoss
 from dolly.train.schedule import learning_rate
 from dolly.train.spec import TrainSpec
 from dolly.training_set import Example
 
 Report = Callable[[int, int, dict[str, float]], None]
+
+
+class Stopped(Exception):
+    """The training was asked to stop and has saved the step that it holds."""
 
 
 class Trainer:
@@ -30,13 +36,22 @@ class Trainer:
         train: rows to train on, the same in all processes.
         evaluation: held-out rows.
         report: called on rank 0 with step, number of steps and metrics.
+        asked_to_stop: asked after each step; if any process says so, all save a checkpoint and raise `Stopped`.
     """
 
     def __init__(
-        self, model: Any, spec: TrainSpec, *, train: Sequence[Example], evaluation: Sequence[Example], report: Report
+        self,
+        model: Any,
+        spec: TrainSpec,
+        *,
+        train: Sequence[Example],
+        evaluation: Sequence[Example],
+        report: Report,
+        asked_to_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         import deepspeed
 
+        self._asked_to_stop, self._stopping = asked_to_stop, False
         self._spec, self._train, self._report = spec, train, report
         self._rank, self._processes = dist.get_rank(), dist.get_world_size()
         self._order = BatchOrder(rows=len(train), batch_size=spec.batch_size, seed=spec.seed)
@@ -45,7 +60,7 @@ class Trainer:
         module = LanguageModelLoss(model)
         parameters = [p for p in module.parameters() if p.requires_grad]
         self._engine, *_ = deepspeed.initialize(
-            model=module, model_parameters=parameters, config=deepspeed_config(spec, self._processes)
+            model=module, model_parameters=parameters, config=deepspeed_config(spec)
         )
         self.state: dict[str, Any] = {
             "step": 0,
@@ -53,8 +68,17 @@ class Trainer:
             "trained_tokens": 0,
             "seconds": 0.0,
             "losses": {},
+            # The step of the lowest held-out loss, whose checkpoint is kept.
+            "best": {"step": -1, "loss": None},
             "step_losses": [],
+            # A hash of all row ids so far, in the order in which they were trained on.
+            "order": "",
         }
+
+    @property
+    def model(self) -> Any:
+        """The causal LM in training."""
+        return self._engine.module.model
 
     def run(self) -> dict[str, Any]:
         """Trains from the newest checkpoint, or from the start, to the end; returns the state."""
@@ -66,10 +90,12 @@ class Trainer:
         for step in range(resumed_at, self._steps):
             self._step(step)
             done = step + 1
-            if done == self._steps or done % (self._spec.evaluate_every or self._steps) == 0:
-                self._evaluate("last")
-            if done == self._steps or done % self._spec.checkpoint_every == 0:
-                checkpoint.save(self._engine, folder, step=done, state=self.state, keep=self._spec.keep_checkpoints)
+            evaluate = done == self._steps or done % (self._spec.evaluate_every or self._steps) == 0
+            best = evaluate and self._evaluate("last")
+            if best or self._stopping or done == self._steps or done % self._spec.checkpoint_every == 0:
+                checkpoint.save(self._engine, folder, state=self.state, keep=self._spec.keep_checkpoints)
+            if self._stopping and done < self._steps:
+                raise Stopped(done)
         return self.state | {"steps": self._steps, "resumed_at": resumed_at}
 
     def trained_weights(self) -> dict[str, torch.Tensor]:
@@ -77,10 +103,10 @@ class Trainer:
         import deepspeed
 
         weights = {}
-        for name, parameter in self._engine.module.model.named_parameters():
+        for name, parameter in self.model.named_parameters():
             if not parameter.requires_grad:
                 continue
-            partitioned = self._spec.zero_stage == 3
+            partitioned = self._spec.stage == 3
             with deepspeed.zero.GatheredParameters([parameter]) if partitioned else nullcontext():
                 if self._rank == 0:
                     weights[name] = parameter.detach().cpu().clone()
@@ -97,20 +123,25 @@ class Trainer:
             group["lr"] = rate
         rows = [self._train[i] for i in self._order.batch(step)]
         trained = sum(row.trained_tokens for row in rows)
-        parts = micro_batches(rows, micro_batch_size=spec.micro_batch_size, processes=self._processes, rank=self._rank)
-        # One normaliser, the trained tokens of the whole step: DeepSpeed divides by the number of
-        # micro-batches and averages over the processes, which this undoes.
-        scale = len(parts) * self._processes / max(1, trained)
+        blocks = blocks_of(rows, capacity=spec.block_tokens, processes=self._processes, rank=self._rank)
+        # One normaliser, the trained tokens of the whole step: DeepSpeed averages over the processes,
+        # which this undoes.
+        scale = self._processes / max(1, trained)
         total = torch.zeros((), device=self._engine.device)
         self._engine.train()
-        for part in parts:
-            loss = self._engine(**self._on_device(part))
+        for block in blocks:
+            loss = self._engine(**self._on_device(block))
             self._engine.backward(loss * scale)
-            self._engine.step()
             total += loss.detach()
-        dist.all_reduce(total)
+        self._engine.step()
+        # With the loss goes whether any process was told to stop, so that all of them do in the same step.
+        sums = torch.stack([total, torch.tensor(float(self._asked_to_stop()), device=total.device)])
+        dist.all_reduce(sums)
+        total, self._stopping = sums[0], bool(sums[1])
         seconds = time.monotonic() - started
         tokens = sum(len(row.input_ids) for row in rows)
+        ids = " ".join(row.example_id for row in rows)
+        self.state["order"] = hashlib.sha256(f"{self.state['order']} {ids}".encode()).hexdigest()
         self.state["step"] = step + 1
         self.state["tokens"] += tokens
         self.state["trained_tokens"] += trained
@@ -129,13 +160,12 @@ class Trainer:
         self._tell(metrics)
 
     @torch.no_grad()
-    def _evaluate(self, moment: str) -> None:
-        """Mean loss per trained token of each source's held-out rows."""
+    def _evaluate(self, moment: str) -> bool:
+        """Mean loss per trained token of each source's held-out rows; is their mean the lowest so far?"""
         losses = {}
         self._engine.eval()
         for source, rows in self._evaluation.items():
-            size = self._spec.micro_batch_size
-            parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+            parts = blocks_of(rows, capacity=self._spec.block_tokens, processes=1, rank=0)
             total = torch.zeros((), dtype=torch.float64, device=self._engine.device)
             # All ranks make the same number of forward passes: ZeRO-3 gathers weights in each.
             for start in range(0, len(parts), self._processes):
@@ -146,24 +176,35 @@ class Trainer:
             losses[source] = float(total) / max(1, sum(row.trained_tokens for row in rows))
         self.state["losses"][moment] = losses
         self._tell({f"eval/{source}/loss": loss for source, loss in losses.items()})
+        mean = sum(losses.values()) / max(1, len(losses))
+        lowest = self.state["best"]["loss"]
+        if not losses or (lowest is not None and mean >= lowest):
+            return False
+        self.state["best"] = {"step": self.state["step"], "loss": mean}
+        return True
 
-    def _on_device(self, rows: Sequence[Example]) -> dict[str, torch.Tensor]:
-        return {name: tensor.to(self._engine.device) for name, tensor in collate(rows).items()}
+    def _on_device(self, block: Sequence[Example]) -> dict[str, Any]:
+        device = self._engine.device
+        return {
+            name: value.to(device) if torch.is_tensor(value) else value for name, value in tensors_of(block).items()
+        }
 
     def _tell(self, metrics: dict[str, float]) -> None:
         if self._rank == 0:
             self._report(self.state["step"], self._steps, metrics)
 
 
-def deepspeed_config(spec: TrainSpec, processes: int) -> dict[str, Any]:
-    """DeepSpeed's config; schedule and normalisation are ours, so they are not in it."""
+def deepspeed_config(spec: TrainSpec) -> dict[str, Any]:
+    """DeepSpeed's config; schedule, batches and normalisation are ours, so they are not in it."""
+    # DeepSpeed's own Adam for the CPU needs a compiler at run time; torch's does not.
+    offload = {"offload_optimizer": {"device": "cpu", "pin_memory": torch.cuda.is_available()}} if spec.offload else {}
     return {
-        "train_micro_batch_size_per_gpu": spec.micro_batch_size,
-        "gradient_accumulation_steps": accumulation_steps(
-            batch_size=spec.batch_size, micro_batch_size=spec.micro_batch_size, processes=processes
-        ),
+        "zero_force_ds_cpu_optimizer": False,
+        "train_micro_batch_size_per_gpu": 1,
+        # Each step has as many blocks as its rows fill.
+        "managed_gradient_accumulation": False,
         "gradient_clipping": spec.clip_norm,
-        "zero_optimization": {"stage": spec.zero_stage},
+        "zero_optimization": {"stage": spec.stage, "reduce_bucket_size": BUCKET} | offload,
         "bf16": {"enabled": spec.dtype == "bfloat16"},
         "optimizer": {
             "type": "AdamW",
@@ -173,6 +214,7 @@ def deepspeed_config(spec: TrainSpec, processes: int) -> dict[str, Any]:
                 "weight_decay": spec.weight_decay,
                 # torch's own: DeepSpeed's fused ones need a compiler at run time.
                 "torch_adam": True,
+                "fused": True,  # one kernel a step: no temporary copies
             },
         },
         "steps_per_print": 2**31,

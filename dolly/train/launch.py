@@ -8,68 +8,142 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from dolly.errors import TrainingError
+from dolly.errors import TrainingError, TrainingStopped, UsageError
 
+STOP, STOPPED = "stop", "stopped"  # files by which processes are asked to save and end, and say that they did
+_WORKER = "dolly.train.worker"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.5
 
 
-def launch(spec: Path, *, processes: int, log: Path, progress: Path, follow: Callable[[dict[str, Any]], None]) -> None:
-    """Runs `processes` workers on this machine and waits for them.
+class Job(Protocol):
+    """Training processes that run somewhere."""
+
+    def poll(self) -> int | None:
+        """None while they run, then 0 if all went well."""
+
+    def terminate(self) -> None:
+        """Ends them without a checkpoint, and waits until they are gone."""
+
+
+Starter = Callable[[Path, Path], Job]
+"""From the spec's file and the file for all that the processes print."""
+
+
+def launch(spec: Path, *, start: Starter, log: Path, progress: Path, follow: Callable[[dict[str, Any]], None]) -> None:
+    """Starts a training and waits for its end.
 
     Args:
         spec: the spec's file.
-        processes: how many.
-        log: file for all that the workers print.
+        start: starts the processes: `on_this_machine`, `by_hostfile` or `spark_launch.on_spark`.
+        log: file for all that they print.
         progress: file that rank 0 replaces at each step.
         follow: called with the content of `progress` whenever it has changed.
 
     Raises:
-        TrainingError: they ended with another code than 0.
+        TrainingError: they failed.
+        TrainingStopped: after a SIGTERM they have saved a checkpoint.
     """
-    progress.unlink(missing_ok=True)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    command = [*torchrun, "--nproc-per-node", str(processes), "-m", "dolly.train.worker", str(spec)]
+    folder = spec.parent
+    for old in (progress, folder / STOP, folder / STOPPED):
+        old.unlink(missing_ok=True)
+    log.write_bytes(b"")
     seen = ""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=_environment(processes), preexec_fn=die_with_parent
-        )
-        try:
-            while process.poll() is None:
+    job = start(spec, log)
+    try:
+        with _at_sigterm((folder / STOP).touch):
+            while job.poll() is None:
                 time.sleep(_POLL_SECONDS)
                 if progress.exists() and (text := progress.read_text()) != seen:
                     seen = text
                     follow(json.loads(text))
-        except BaseException:
-            process.terminate()
-            process.wait(timeout=60)
-            raise
-    if process.returncode:
+    except BaseException:
+        job.terminate()
+        raise
+    if (folder / STOPPED).exists():
+        raise TrainingStopped(
+            found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
+            expected="the training's end",
+            fix="run the same command again: it goes on from there",
+        )
+    if job.poll() != 0:
         raise TrainingError(
-            found=f"the training ended with code {process.returncode}: {_reason(log)}",
+            found=f"the training ended with code {job.poll()}: {_reason(log)}",
             expected="code 0",
             fix=f"read {log}; run the same command again to go on from the last checkpoint",
         )
+
+
+def on_this_machine(processes: int) -> Starter:
+    """`processes` workers beside this process, by torchrun."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    command = [*torchrun, "--nproc-per-node", str(processes), "-m", _WORKER]
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    # torchrun would set one thread a process; gloo would look the host's name up in the network.
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    defaults = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": loopback, "MASTER_ADDR": "127.0.0.1"}
+    return lambda spec, log: _Processes([*command, str(spec)], log, environment=defaults)
+
+
+def by_hostfile(hostfile: Path, arguments: Sequence[str] = ()) -> Starter:
+    """Workers on the machines of a DeepSpeed hostfile (lines of `NAME slots=N`), reached by ssh.
+
+    Args:
+        hostfile: its path.
+        arguments: further ones of DeepSpeed's launcher, as `--master_addr`, `--ssh_port` or `--launcher`.
+    """
+    if not hostfile.is_file():
+        raise UsageError(
+            found=f"no file {hostfile}",
+            expected="a DeepSpeed hostfile: lines of NAME slots=N",
+            fix="set train.launch.hostfile",
+        )
+    command = [sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", str(hostfile), *arguments]
+    return lambda spec, log: _Processes([*command, "--no_local_rank", "--module", _WORKER, str(spec)], log)
+
+
+class _Processes:
+    """A launcher on this machine that ends when its workers do."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        values = (environment or {}) | dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=values, preexec_fn=die_with_parent
+            )
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+
+@contextmanager
+def _at_sigterm(action: Callable[[], None]) -> Iterator[None]:
+    """Calls `action` instead of dying; only the main thread is told of signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: action())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def die_with_parent() -> None:
     """A killed parent takes its training along: two of them must not write one folder."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _environment(processes: int) -> dict[str, str]:
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    loopback = "lo0" if sys.platform == "darwin" else "lo"
-    # torchrun would set one thread a process; gloo would look the host's name up in the network.
-    defaults = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": loopback, "MASTER_ADDR": "127.0.0.1"}
-    return defaults | dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
 
 
 def _reason(log: Path) -> str:

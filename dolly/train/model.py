@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from dolly.base_model import load_for_prompt
+from dolly.base_model import load_config, load_for_prompt
 from dolly.prompts import Prompt
-from dolly.train.batches import IGNORED
+from dolly.train import attention
+
+_CHUNK = 1024  # tokens; of 50,000 words that is 200 MB of logits
 
 
 class LanguageModelLoss(nn.Module):
-    """Summed cross-entropy of a causal LM over the tokens that are to be learnt.
+    """Summed cross-entropy of a causal LM over the tokens of a packed block that are to be learnt.
 
-    The vocabulary projection runs on those tokens only: logits are the largest tensor of a small
-    model's step, and prompts and padding need none.
+    The vocabulary projection runs on those tokens only, and on some at a time: logits are the largest tensor of
+    a small model's step, and prompts need none.
+
+    Args:
+        model: a causal LM of transformers; its attention is replaced by one that is confined to each example.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
+        self._tell = attention.install(model)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Args have the shape `(batch, sequence)`; returns a scalar, the sum over learnt tokens."""
-        body, head = self.model.base_model, self.model.get_output_embeddings()
-        states = body(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        learnt = targets != IGNORED
-        logits = head(states.last_hidden_state[learnt])  # (learnt tokens, vocabulary)
-        return nn.functional.cross_entropy(logits.float(), targets[learnt], reduction="sum")
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        places: torch.Tensor,
+        targets: torch.Tensor,
+        lengths: list[int],
+    ) -> torch.Tensor:
+        """Takes what `batches.tensors_of` makes of a block; returns a scalar, the sum over learnt tokens."""
+        self._tell(attention.Segments.of(lengths, input_ids.device))
+        states = self.model.base_model(input_ids=input_ids, position_ids=position_ids, use_cache=False)
+        return summed_cross_entropy(self.model.get_output_embeddings(), states.last_hidden_state[0, places], targets)
+
+
+def summed_cross_entropy(head: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The loss of states `(tokens, width)` under a vocabulary projection, without the logits of all of them.
+
+    Of more than `_CHUNK` tokens, each chunk's logits are made, reduced to a loss and dropped; the backward pass
+    makes them again, which costs a third more of a projection that is a few percent of the model.
+    """
+    parts = zip(torch.split(states, _CHUNK), torch.split(targets, _CHUNK), strict=True)
+    if len(states) <= _CHUNK or not torch.is_grad_enabled():
+        losses = [_chunk_loss(head, *part) for part in parts]
+    else:
+        losses = [checkpoint(_chunk_loss, head, *part, use_reentrant=False) for part in parts]
+    return torch.stack(losses).sum()
+
+
+def _chunk_loss(head: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(head(states).float(), targets, reduction="sum")
 
 
 def build(
@@ -41,19 +72,69 @@ def build(
     lora_rank: int,
     lora_alpha: int,
     lora_dropout: float,
+    lora_targets: Sequence[str] = (),
     gradient_checkpointing: bool = False,
+    compiled: bool = False,
 ) -> tuple[Any, Any]:
     """Loads a base model ready for training.
 
     Returns:
         The model (its trainable parameters require a gradient) and its tokenizer.
     """
-    model, tokenizer = load_for_prompt(base, dtype=dtype, prompt=prompt)
+    model, tokenizer = load_for_prompt(base, dtype=dtype, prompt=prompt, four_bit=method == "qlora")
+    _prepare(
+        model,
+        method=method,
+        lora_rank=lora_rank,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        lora_targets=lora_targets,
+        gradient_checkpointing=gradient_checkpointing,
+    )
+    if compiled:
+        compile_layers(model)
+    return model, tokenizer
+
+
+def shape(base: str, *, dtype: str, words: int, **settings: Any) -> LanguageModelLoss:
+    """The module that would be trained, with weights of no meaning; for `torch._subclasses.FakeTensorMode`.
+
+    Args:
+        base: a located base model, of which the config is read only.
+        dtype: of its weights.
+        words: of the tokenizer with the prompt's markers.
+        settings: as for `build`.
+    """
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_config(load_config(base), dtype=getattr(torch, dtype))
+    if words > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(words, mean_resizing=False)
+    _prepare(model, **settings)
+    return LanguageModelLoss(model)
+
+
+def _prepare(
+    model: Any,
+    *,
+    method: str,
+    lora_rank: int,
+    lora_alpha: int,
+    lora_dropout: float,
+    gradient_checkpointing: bool,
+    lora_targets: Sequence[str] = (),
+) -> None:
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if method == "lora":
-        _add_adapters(model, rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout)
-    return model, tokenizer
+    if method != "full":
+        _add_adapters(model, rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout, targets=lora_targets)
+
+
+def compile_layers(model: Any) -> None:
+    """Lets torch.compile compile each decoder layer: those are the longest list of modules in a causal LM."""
+    attention.keep_out_of_compilation()
+    for layer in max((found for found in model.modules() if isinstance(found, nn.ModuleList)), key=len):
+        layer.compile(dynamic=True)  # blocks differ in length
 
 
 def merge_adapters(model: Any) -> None:
@@ -66,14 +147,14 @@ def merge_adapters(model: Any) -> None:
             model.set_submodule(name, layer.get_base_layer())
 
 
-def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float) -> None:
+def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float, targets: Sequence[str]) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules="all-linear",
+        target_modules=list(targets) or "all-linear",
         task_type="CAUSAL_LM",
     )
     inject_adapter_in_model(config, model)

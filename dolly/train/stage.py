@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from dolly.base_model import locate, weights_sha256
 from dolly.errors import DataError
-from dolly.schema import GOLD_EXAMPLES
-from dolly.train.launch import launch
+from dolly.schema import GOLD_EXAMPLES, TRAINED_ROWS
+from dolly.train.launch import Starter, by_hostfile, launch, on_this_machine
+from dolly.train.ledger import ledger_rows
+from dolly.train.spark_launch import on_spark
 from dolly.train.spec import TrainSpec
-from dolly.training_set import read_training_set
+from dolly.training_set import TrainingSet, read_training_set
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
@@ -26,7 +29,7 @@ def run(context: Context) -> None:
     with context.tracker.stage("train") as stage:
         rows = read_training_set(context.tables, dataset=config.name)
         stage.input(GOLD_EXAMPLES, version=rows.version, role="train")
-        spec = make_spec(context, gold_version=rows.version, training_set=rows.sha256, run_id=stage.run_id)
+        spec = _spec(context, rows, run_id=stage.run_id)
         folder = Path(spec.output)
         folder.mkdir(parents=True, exist_ok=True)
         stage.params({"seed": spec.seed, "base_sha256": spec.base_sha256, "training": spec.sha256})
@@ -40,16 +43,48 @@ def run(context: Context) -> None:
                 with _bar(context) as follow:
                     launch(
                         folder / "spec.json",
-                        processes=spec.processes,
+                        start=_starter(context),
                         log=log,
                         progress=folder / "progress.json",
                         follow=follow,
                     )
         result = json.loads((folder / "result.json").read_text())
+        context.tables.insert_new(
+            TRAINED_ROWS,
+            ledger_rows(rows.train, spec, steps=result["steps"]),
+            scope=config.name,
+            writer="dolly train",
+        )
         (context.home.checkpoints / f"{config.name}.latest").write_text(folder.name)
         stage.tags({"trained_now": trained_now, "resumed_at": result["resumed_at"], "weights": folder / "final"})
         stage.metrics(summary(result))
         context.say(_told(result, trained_now=trained_now))
+
+
+def _spec(context: Context, rows: TrainingSet, *, run_id: str) -> TrainSpec:
+    config = context.config
+    base = locate(config.model.base, allow_network=config.allow_network)
+    spec = TrainSpec.of(
+        config,
+        base=base,
+        base_sha256=weights_sha256(base),
+        gold_version=rows.version,
+        training_set=rows.sha256,
+        tables_root=str(context.home.tables),
+        tracking_uri=context.tracker.uri,
+        run_id=run_id,
+    )
+    return replace(spec, output=str(context.home.checkpoints / f"{config.name}-{spec.sha256[:12]}"))
+
+
+def _starter(context: Context) -> Starter:
+    """Where the config wants the processes to run."""
+    train = context.config.train
+    if train.launch.by == "spark":
+        return on_spark(context.spark, train.processes, gpus=train.launch.gpus)
+    if train.launch.by == "hostfile":
+        return by_hostfile(Path(train.launch.hostfile or ""), train.launch.arguments)
+    return on_this_machine(train.processes)
 
 
 def summary(result: dict[str, Any]) -> dict[str, float]:
@@ -59,6 +94,7 @@ def summary(result: dict[str, Any]) -> dict[str, float]:
         "tokens_seen": result["tokens"],
         "trained_tokens_seen": result["trained_tokens"],
         "tokens_per_second": result["tokens"] / max(result["seconds"], 1e-9),
+        "peak_memory_gib": result["memory"]["peak"] / 2**30,
     }
     for source, before in result["losses"].get("first", {}).items():
         figures[f"loss_before/{source}"] = before
@@ -80,34 +116,6 @@ def latest_training(context: Context) -> Path:
             fix="run the train stage first",
         )
     return context.home.checkpoints / pointer.read_text()
-
-
-def make_spec(context: Context, *, gold_version: int, training_set: str, run_id: str) -> TrainSpec:
-    """The config's training as plain values."""
-    config, train = context.config, context.config.train
-    base = locate(config.model.base, allow_network=config.allow_network)
-    values: dict[str, Any] = dict(
-        tables_root=str(context.home.tables),
-        dataset=config.name,
-        gold_version=gold_version,
-        training_set=training_set,
-        base=base,
-        base_sha256=weights_sha256(base),
-        prompt_format=config.model.prompt_format,
-        system=config.model.system,
-        dtype=config.model.dtype,
-        lora_rank=train.lora.rank,
-        lora_alpha=train.lora.alpha,
-        lora_dropout=train.lora.dropout,
-        seed=config.seed,
-        tracking_uri=context.tracker.uri,
-        run_id=run_id,
-        price_per_hour=config.cost.price_per_hour,
-        currency=config.cost.currency,
-        **train.model_dump(exclude={"lora"}),
-    )
-    identity = TrainSpec(**values, output="").sha256[:12]
-    return TrainSpec(**values, output=str(context.home.checkpoints / f"{config.name}-{identity}"))
 
 
 def _told(result: dict[str, Any], *, trained_now: bool) -> str:

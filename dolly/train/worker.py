@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from dolly.errors import DollyError, ModelError
+from dolly.errors import DollyError, ModelError, TrainingStopped
 from dolly.prompts import Prompt
 from dolly.tables import Tables
-from dolly.train.launch import die_with_parent
+from dolly.train.launch import STOP, STOPPED, die_with_parent
 from dolly.train.spec import TrainSpec
 from dolly.training_set import read_training_set
 
@@ -39,12 +42,30 @@ def main(path: str) -> int:
             fix="run prepare and train again",
         )
     torch.manual_seed(spec.seed)
-    model, _ = _build(spec)
-    from dolly.train.engine import Trainer
+    from dolly.train.engine import Stopped, Trainer
+    from dolly.train.usage import forget_peak, peak, return_freed_memory
 
-    trainer = Trainer(model, spec, train=rows.train, evaluation=rows.evaluation, report=_reporter(spec))
-    state = trainer.run()
+    return_freed_memory()
+    report = _reporter(spec)
+    memory_before = forget_peak()
+    model, _ = _build(spec)
+    trainer = Trainer(
+        model,
+        spec,
+        train=rows.train,
+        evaluation=rows.evaluation,
+        report=report,
+        asked_to_stop=_stop_signal(Path(spec.output, STOP)),
+    )
+    try:
+        state = trainer.run()
+    except Stopped as stopped:
+        if dist.get_rank() == 0:
+            Path(spec.output, STOPPED).write_text(str(stopped))
+        dist.barrier()  # a launcher may end all when the first one leaves
+        return TrainingStopped.exit_code
     weights = trainer.trained_weights()
+    state["memory"] = {"before": memory_before, "peak": peak()}
     if dist.get_rank() == 0:
         export(spec, weights)
         _write(Path(spec.output, "result.json"), state)
@@ -53,9 +74,18 @@ def main(path: str) -> int:
     return 0
 
 
+def _stop_signal(file: Path) -> Callable[[], bool]:
+    """Has this process been sent a SIGTERM, or is the launcher's file there?"""
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    return lambda: bool(told) or file.exists()
+
+
 def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
     """Writes the trained model whole, adapters merged, with tokenizer and prompt; atomically."""
-    model, tokenizer = _build(spec)
+    # The 4 bits of QLoRA are for training: what was learnt is added to the base as it is.
+    method: Literal["lora", "full"] = "full" if spec.method == "full" else "lora"
+    model, tokenizer = _build(replace(spec, method=method, compile=False))
     outcome = model.load_state_dict(weights, strict=False)
     if outcome.unexpected_keys:
         raise ModelError(
@@ -63,7 +93,7 @@ def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
             expected="the parameters that were trained",
             fix="this is a defect: report the base model and method",
         )
-    if spec.method == "lora":
+    if spec.method != "full":
         from dolly.train.model import merge_adapters
 
         merge_adapters(model)
@@ -97,7 +127,9 @@ def _build(spec: TrainSpec) -> tuple[Any, Any]:
         lora_rank=spec.lora_rank,
         lora_alpha=spec.lora_alpha,
         lora_dropout=spec.lora_dropout,
+        lora_targets=spec.lora_targets,
         gradient_checkpointing=spec.gradient_checkpointing,
+        compiled=spec.compile,
     )
 
 
@@ -121,9 +153,14 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     staged.rename(path)
 
 
-if __name__ == "__main__":
+def guarded(path: str) -> int:
+    """`main`, with the faults that a user can mend as one line and a code instead of a traceback."""
     try:
-        sys.exit(main(sys.argv[1]))
+        return main(path)
     except DollyError as error:
-        print(f"dolly: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        print(f"dolly: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(sys.argv[1]))

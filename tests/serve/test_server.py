@@ -17,15 +17,9 @@ import pytest
 
 from dolly.schema import GOLD_EXAMPLES
 from dolly.tables import Tables
-from tests.support import Run, dolly
+from tests.support import Run, dolly, free_port
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
 
-from dolly.train.batches import IGNORED, BatchOrder, accumulation_steps, collate, micro_batches
+from dolly.train.batches import BatchOrder, blocks_of, tensors_of
 from dolly.training_set import Example
 
 
@@ -21,11 +20,8 @@ def examples(count: int) -> list[Example]:
     return [example(f"e{number:03}", list(range(1, length + 1))) for number, length in enumerate(lengths)]
 
 
-def shares(rows: list[Example], *, micro_batch_size: int, processes: int) -> list[list[list[Example]]]:
-    return [
-        micro_batches(rows, micro_batch_size=micro_batch_size, processes=processes, rank=rank)
-        for rank in range(processes)
-    ]
+def shares(rows: list[Example], *, capacity: int, processes: int) -> list[list[list[Example]]]:
+    return [blocks_of(rows, capacity=capacity, processes=processes, rank=rank) for rank in range(processes)]
 
 
 @pytest.mark.parametrize(
@@ -63,66 +59,51 @@ def test_another_seed_or_epoch_has_another_order() -> None:
     assert all(sorted(order) == list(range(50)) for order in orders)
 
 
-@pytest.mark.parametrize("micro_batch_size", [1, 3, 4, 64])
+@pytest.mark.parametrize("capacity", [1, 40, 64, 1000])
 @pytest.mark.parametrize(("batch_size", "processes"), [(12, 1), (12, 2), (12, 3), (12, 12), (16, 4), (7, 7)])
-def test_the_processes_share_a_step_without_loss_or_repeat(
-    batch_size: int, processes: int, micro_batch_size: int
-) -> None:
+def test_the_processes_share_a_step_without_loss_or_repeat(batch_size: int, processes: int, capacity: int) -> None:
     rows = examples(batch_size)
-    ranks = shares(rows, micro_batch_size=micro_batch_size, processes=processes)
-    given = [row.example_id for rank in ranks for part in rank for row in part]
+    ranks = shares(rows, capacity=capacity, processes=processes)
+    given = [row.example_id for rank in ranks for block in rank for row in block]
     assert sorted(given) == [row.example_id for row in rows]
-    passes = accumulation_steps(batch_size=batch_size, micro_batch_size=micro_batch_size, processes=processes)
-    assert [len(rank) for rank in ranks] == [passes] * processes
-    assert all(1 <= len(part) <= micro_batch_size for rank in ranks for part in rank)
+    assert len({len(rank) for rank in ranks}) == 1
+    for block in (block for rank in ranks for block in rank):
+        assert len(block) == 1 or sum(len(row.input_ids) for row in block) <= capacity
 
 
 def test_a_step_shared_out_does_not_depend_on_the_order_it_came_in() -> None:
     rows = examples(12)
     ids = [
-        [[[row.example_id for row in part] for part in rank] for rank in shares(given, micro_batch_size=2, processes=2)]
+        [[[row.example_id for row in block] for block in rank] for rank in shares(given, capacity=64, processes=2)]
         for given in (rows, rows[::-1])
     ]
     assert ids[0] == ids[1]
 
 
-def test_rows_of_like_length_go_together() -> None:
-    rows = [example(name, [1] * length) for name, length in (("a", 3), ("b", 30), ("c", 2), ("d", 31))]
-    (parts,) = shares(rows, micro_batch_size=2, processes=1)
-    assert sorted(sorted(row.example_id for row in part) for part in parts) == [["a", "c"], ["b", "d"]]
-
-
-def test_collated_rows_keep_their_tokens_and_tell_their_padding() -> None:
-    batch = collate([example("a", [5, 6, 7, 8]), example("b", [9, 10])])
-    assert {name: tuple(tensor.shape) for name, tensor in batch.items()} == {
-        "input_ids": (2, 4),
-        "attention_mask": (2, 4),
-        "targets": (2, 4),
-    }
-    assert all(tensor.dtype == torch.long for tensor in batch.values())
-    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
-    assert batch["input_ids"][0].tolist() == [5, 6, 7, 8]
-    assert batch["input_ids"][1, :2].tolist() == [9, 10]
+def test_a_block_holds_its_rows_one_after_another() -> None:
+    block = tensors_of([example("a", [5, 6, 7, 8]), example("b", [9, 10])])
+    assert block["lengths"] == [4, 2]
+    assert block["input_ids"].tolist() == [[5, 6, 7, 8, 9, 10]]
+    assert block["position_ids"].tolist() == [[0, 1, 2, 3, 0, 1]]
 
 
 @pytest.mark.parametrize(
     ("mask", "targets"),
     [
-        ([False, False, True, True], [IGNORED, 7, 8, IGNORED]),
-        ([True, True, True, True], [6, 7, 8, IGNORED]),
-        ([True, False, False, False], [IGNORED] * 4),
-        ([False, True, False, True], [6, IGNORED, 8, IGNORED]),
+        ([False, False, True, True], {3: 7, 4: 8}),
+        ([True, True, True, True], {2: 6, 3: 7, 4: 8}),
+        ([True, False, False, False], {}),
+        ([False, True, False, True], {2: 6, 4: 8}),
     ],
 )
-def test_a_target_is_the_next_token_where_that_one_is_learnt(mask: list[bool], targets: list[int]) -> None:
+def test_a_target_is_the_next_token_where_that_one_is_learnt(mask: list[bool], targets: dict[int, int]) -> None:
     row = example("a", [5, 6, 7, 8], mask)
-    batch = collate([row])
-    assert batch["targets"][0].tolist() == targets
-    assert int((batch["targets"] != IGNORED).sum()) == row.trained_tokens
+    block = tensors_of([example("before", [1, 2]), row, example("after", [3, 4])])
+    found = dict(zip(block["places"].tolist(), block["targets"].tolist(), strict=True))
+    assert found == {0: 2, 6: 4} | targets
+    assert len(targets) == row.trained_tokens
 
 
-def test_padding_and_the_last_token_have_no_target() -> None:
-    batch = collate([example("a", [5, 6]), example("b", [7]), example("c", list(range(1, 9)))])
-    assert batch["targets"][0].tolist() == [6] + [IGNORED] * 7
-    assert batch["targets"][1].tolist() == [IGNORED] * 8
-    assert batch["targets"][:, -1].tolist() == [IGNORED] * 3
+def test_no_example_is_to_predict_the_next_one() -> None:
+    block = tensors_of([example("a", [5, 6]), example("b", [7]), example("c", [8, 9])])
+    assert (block["places"].tolist(), block["targets"].tolist()) == ([0, 3], [6, 9])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,14 @@ import torch
 from safetensors.torch import load_file
 
 from dolly.base_model import weights_sha256
+from dolly.errors import TrainingStopped, UsageError
+from dolly.schema import TRAINED_ROWS
 from dolly.tables import Tables
 from dolly.train.checkpoint import newest_whole
-from dolly.train.launch import launch
+from dolly.train.launch import Starter, by_hostfile, launch, on_this_machine
 from dolly.train.spec import TrainSpec
 from dolly.training_set import read_training_set
+from tests.support import Run, dolly, free_port
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -35,14 +39,13 @@ def spec(finished_run: Any) -> TrainSpec:
     return dataclasses.replace(TrainSpec.read(path), max_steps=STEPS, epochs=5, batch_size=8, checkpoint_every=100)
 
 
-def train(spec: TrainSpec, output: Path, **changes: Any) -> dict[str, Any]:
+def train(spec: TrainSpec, output: Path, start: Starter | None = None, **changes: Any) -> dict[str, Any]:
     """Runs a training to its end; returns its result with the loss of each step."""
     output.mkdir(parents=True, exist_ok=True)
     dataclasses.replace(spec, output=str(output), **changes).write(output / "spec.json")
-    processes = changes.get("processes", spec.processes)
     launch(
         output / "spec.json",
-        processes=processes,
+        start=start or on_this_machine(changes.get("processes", spec.processes)),
         log=output / "log.txt",
         progress=output / "progress.json",
         follow=lambda _: None,
@@ -56,11 +59,16 @@ def alone(spec: TrainSpec, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     return train(spec, output), output
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize(("stage", "launcher"), [(2, "hostfile"), (3, "torchrun")])
 def test_two_processes_give_the_losses_of_one(
-    spec: TrainSpec, alone: tuple[dict[str, Any], Path], tmp_path: Path, stage: int
+    spec: TrainSpec, alone: tuple[dict[str, Any], Path], tmp_path: Path, stage: int, launcher: str
 ) -> None:
-    result = train(spec, tmp_path, processes=2, zero_stage=stage)
+    hosts = tmp_path / "hostfile"
+    hosts.write_text("127.0.0.1 slots=2\n")
+    port = ["--master_port", str(free_port())]
+    here = by_hostfile(hosts, ["--no_ssh_check", "--master_addr", "127.0.0.1", *port])
+    start = here if launcher == "hostfile" else None
+    result = train(spec, tmp_path, start, processes=2, zero_stage=stage)
     assert len(result["step_losses"]) == STEPS
     assert result["step_losses"] == pytest.approx(alone[0]["step_losses"], abs=1e-3)
     assert result["losses"]["last"] == pytest.approx(alone[0]["losses"]["last"], abs=1e-3)
@@ -72,8 +80,9 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
 ) -> None:
     dataclasses.replace(spec, output=str(tmp_path), checkpoint_every=1).write(tmp_path / "spec.json")
     code = (
-        f"from pathlib import Path; from dolly.train.launch import launch; o = Path({str(tmp_path)!r}); "
-        "launch(o / 'spec.json', processes=1, log=o / 'log.txt', progress=o / 'progress.json', follow=print)"
+        "from pathlib import Path; from dolly.train.launch import launch, on_this_machine; "
+        f"o = Path({str(tmp_path)!r}); launch(o / 'spec.json', start=on_this_machine(1), "
+        "log=o / 'log.txt', progress=o / 'progress.json', follow=print)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
     wait_for(lambda: newest_whole(tmp_path / "checkpoints") is not None, process)
@@ -86,20 +95,38 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
     assert_same_weights(tmp_path, alone[1], tolerance=0)
 
 
-def test_a_damaged_checkpoint_is_found_and_the_one_before_is_used(tmp_path: Path) -> None:
-    for step in (1, 2):
-        folder = tmp_path / f"step-{step:08d}"
-        folder.mkdir()
-        (folder / "weights").write_bytes(b"weights")
-    from dolly.train import checkpoint
+def test_a_hostfile_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="hostfile"):
+        by_hostfile(tmp_path / "hosts")
 
-    for folder in tmp_path.iterdir():
-        (folder / "complete.json").write_text(json.dumps(checkpoint._checksums(folder)))
-    assert newest_whole(tmp_path) == tmp_path / "step-00000002"
-    (tmp_path / "step-00000002" / "weights").write_bytes(b"weightz")
-    assert newest_whole(tmp_path) == tmp_path / "step-00000001"
-    (tmp_path / "step-00000001" / "complete.json").unlink()
-    assert newest_whole(tmp_path) is None
+
+def test_sigterm_saves_and_the_same_command_goes_on(finished_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished_run.home / "tables", tmp_path / "home" / "tables")
+    settings = [f"home={tmp_path / 'home'}", "train.epochs=60", "train.checkpoint_every=1000"]
+    command = [sys.executable, "-m", "dolly.cli", "train", str(finished_run.config), *settings]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: [*tmp_path.glob("home/checkpoints/tiny-*/progress.json")], process)
+    process.terminate()
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == TrainingStopped.exit_code == 75
+    assert "checkpoint is saved" in told
+    again = dolly("train", str(finished_run.config), *settings)
+    assert again.returncode == 0, again.stderr
+    assert "resumed at step" in again.stdout
+    tables = Tables(tmp_path / "home" / "tables")
+    seen = tables.read_arrow(TRAINED_ROWS, scope="tiny").to_pylist()
+    whole = json.loads(next(tmp_path.glob("home/checkpoints/tiny-*/result.json")).read_text())
+    assert sum(row["times"] for row in seen) == whole["steps"] * 8
+    assert sum(row["times"] * row["trained_tokens"] for row in seen) == whole["trained_tokens"]
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(spec: TrainSpec, tmp_path: Path) -> None:
+    # A rate that is far too high: the held-out loss is lowest early.
+    rate = {"learning_rate": 0.3, "schedule": "constant", "warmup_share": 0.0}
+    result = train(spec, tmp_path, **rate, evaluate_every=1, checkpoint_every=1, keep_checkpoints=1)
+    kept = sorted(int(folder.name[5:]) for folder in (tmp_path / "checkpoints").iterdir())
+    assert kept == sorted({result["best"]["step"], STEPS})
+    assert result["best"]["loss"] <= sum(result["losses"]["last"].values()) / len(result["losses"]["last"])
 
 
 def test_adapters_are_merged_into_the_saved_model(spec: TrainSpec, tmp_path: Path) -> None:
@@ -118,7 +145,7 @@ def test_the_card_names_what_the_weights_come_from(spec: TrainSpec, alone: tuple
 
 def held_out_loss(spec: TrainSpec, model: Path) -> dict[str, float]:
     from dolly.base_model import load_model
-    from dolly.train.batches import collate
+    from dolly.train.batches import tensors_of
     from dolly.train.model import LanguageModelLoss
 
     rows = read_training_set(Tables(Path(spec.tables_root)), dataset=spec.dataset, version=spec.gold_version)
@@ -128,7 +155,7 @@ def held_out_loss(spec: TrainSpec, model: Path) -> dict[str, float]:
         sources.setdefault(row.source, []).append(row)
     with torch.no_grad():
         return {
-            source: float(module(**collate(examples))) / sum(row.trained_tokens for row in examples)
+            source: float(module(**tensors_of(examples))) / sum(row.trained_tokens for row in examples)
             for source, examples in sources.items()
         }
 

@@ -11,8 +11,8 @@ import torch
 
 from dolly.base_model import load_for_prompt
 from dolly.prompts import Prompt
-from dolly.train.batches import collate
-from dolly.train.model import LanguageModelLoss, build, merge_adapters
+from dolly.train.batches import tensors_of
+from dolly.train.model import LanguageModelLoss, build, merge_adapters, summed_cross_entropy
 from dolly.training_set import Example
 
 pytestmark = pytest.mark.model
@@ -46,20 +46,40 @@ def built(base: Path, method: str = "full", prompt: Prompt | None = None, **chan
 
 
 @pytest.mark.parametrize("family", ["tiny_base", "tiny_gptj"])
-def test_the_loss_is_that_of_full_logits(family: str, request: pytest.FixtureRequest) -> None:
+def test_the_loss_is_that_of_full_logits_of_each_row_alone(family: str, request: pytest.FixtureRequest) -> None:
     model = built(request.getfixturevalue(family))
-    batch = collate(ROWS)
-    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    expected = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1).float(), batch["targets"].flatten(), ignore_index=-100, reduction="sum"
-    )
-    torch.testing.assert_close(LanguageModelLoss(model)(**batch), expected, rtol=1e-5, atol=1e-4)
+    expected = torch.zeros(())
+    for row in ROWS:
+        block = tensors_of([row])
+        logits = model(input_ids=block["input_ids"]).logits[0]
+        expected += torch.nn.functional.cross_entropy(logits[block["places"]], block["targets"], reduction="sum")
+    torch.testing.assert_close(LanguageModelLoss(model)(**tensors_of(ROWS)), expected, rtol=1e-5, atol=1e-4)
 
 
-def test_padding_changes_no_loss(tiny_base: Path) -> None:
-    module = LanguageModelLoss(built(tiny_base))
-    alone = sum(module(**collate([row])) for row in ROWS)
-    torch.testing.assert_close(module(**collate(ROWS)), alone, rtol=1e-5, atol=1e-4)
+def test_the_loss_in_chunks_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(0)
+    states = torch.randn(50, 16, generator=draw)
+    targets = torch.randint(0, 99, (50,), generator=draw)
+    found = []
+    for chunk in (1_000, 7):
+        monkeypatch.setattr("dolly.train.model._CHUNK", chunk)
+        torch.manual_seed(1)
+        head, given = torch.nn.Linear(16, 99), states.clone().requires_grad_()
+        loss = summed_cross_entropy(head, given, targets)
+        loss.backward()
+        found.append((loss.detach(), given.grad, head.weight.grad, head.bias.grad))
+    for whole, chunks in zip(*found, strict=True):
+        torch.testing.assert_close(chunks, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_block_without_a_learnt_token_has_no_loss_and_no_gradient(tiny_base: Path) -> None:
+    model = built(tiny_base)
+    row = ROWS[0]
+    silent = Example("silent", "s", row.input_ids, np.zeros_like(row.loss_mask))
+    loss = LanguageModelLoss(model)(**tensors_of([silent]))
+    loss.backward()
+    assert loss.item() == 0
+    assert not any(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
 @pytest.mark.parametrize("family", ["tiny_base", "tiny_gptj"])
@@ -71,7 +91,7 @@ def test_only_adapters_are_trained_and_merging_keeps_the_output(family: str, req
     with torch.no_grad():
         for number, parameter in enumerate(trained.values()):
             parameter.normal_(0, 0.05, generator=torch.Generator().manual_seed(number))
-    batch = collate(ROWS)
+    batch = tensors_of(ROWS)
     before = LanguageModelLoss(model)(**batch)
     merge_adapters(model)
     assert not [name for name, _ in model.named_parameters() if "lora" in name or "base_layer" in name]
@@ -93,7 +113,7 @@ def test_gradient_checkpointing_changes_no_gradient(tiny_base: Path) -> None:
     gradients = []
     for checkpointing in (False, True):
         model = built(tiny_base, gradient_checkpointing=checkpointing).train()
-        LanguageModelLoss(model)(**collate(ROWS)).backward()
+        LanguageModelLoss(model)(**tensors_of(ROWS)).backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,81 @@
+"""Commands on the tables: what is there, what became of a row, upkeep."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table as Printed
+
+from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
+from dolly.config_file import load_config
+from dolly.home import Home
+
+
+def tables(home: HomeFolder = ".dolly") -> None:
+    """List the tables: version, rows, size, last writer."""
+    from dolly.tables import Tables
+
+    lines = Tables(Home.open(home).tables).overview()
+    printed = Printed("table", "version", "rows", "size", "last writer")
+    for line in lines:
+        printed.add_row(line.name, str(line.version), f"{line.rows:,}", _bytes(line.size), line.last_writer)
+    console.print(printed if lines else f"no tables in {home} yet: run dolly run conf/demo.yaml")
+
+
+def rows(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
+    home: HomeFolder = ".dolly",
+) -> None:
+    """Tell one row's whole life: file, fixes, verdicts, split, training sets, models."""
+    from dolly.lineage import life, training_sets
+    from dolly.tables import Tables
+    from dolly.tracking import models_trained_on
+
+    opened = Home.open(home)
+    events = life(Tables(opened.tables), identity)
+    for event in events:
+        console.print(f"[bold]{event.table}[/bold]")
+        for name, text in event.facts.items():
+            console.print(f"  {name:<16} {text}", markup=False)
+    for line in models_trained_on(opened, training_sets(events)):
+        console.print(f"[bold]model[/bold]\n  {line}")
+
+
+def rejected(
+    home: HomeFolder = ".dolly",
+    dataset: Annotated[str, typer.Option(help="only of this config")] = "",
+    rule: Annotated[str, typer.Option(help="only by this rule, row by row")] = "",
+) -> None:
+    """Summarise what was rejected, by stage, source and rule."""
+    from dolly.accounting import rejected_summary
+    from dolly.schema import REJECTED
+    from dolly.tables import Tables
+
+    columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
+    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
+    if rule:
+        printed = Printed("id", "source", "place", "detail")
+        for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):
+            printed.add_row(row["example_id"][:12], row["source"], str(row["position"]), row["detail"] or "")
+    else:
+        printed = Printed("config", "stage", "source", "rule", "rows", "reason", "one of them")
+        for line in rejected_summary(found):
+            printed.add_row(*line)
+    console.print(printed if found else "nothing was rejected")
+
+
+def maintain(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    keep_days: Annotated[int, typer.Option(min=0, help="days that old versions stay readable")] = 30,
+) -> None:
+    """Compact the tables' small files and remove those that no version of the last days needs."""
+    from dolly.maintenance import run_maintenance
+
+    for line in run_maintenance(load_config(config, overrides), keep_days=keep_days):
+        console.print(line, markup=False)
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"

@@ -1,0 +1,37 @@
+"""Where set-up has put jars and models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dolly.errors import EnvironmentFault
+
+DELTA_COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
+
+
+def shared_folder() -> Path:
+    """Where set-up keeps jars and models: in the virtual environment, so they go with it."""
+    return Path(sys.prefix) / "share" / "dolly"
+
+
+def delta_jars() -> list[Path]:
+    """The jars that Spark needs for Delta, and those of database drivers.
+
+    Raises:
+        EnvironmentFault: set-up has not fetched them.
+    """
+    jars = sorted((shared_folder() / "jars").glob("*.jar"))
+    if not jars:
+        raise EnvironmentFault(
+            found=f"no jars in {shared_folder() / 'jars'}",
+            expected=f"those of {DELTA_COORDINATES}",
+            fix="run make setup (once, with the network)",
+        )
+    return jars
+
+
+def installed_model(name: str) -> Path | None:
+    """Folder of a model that set-up installed, by name."""
+    folder = shared_folder() / "models" / name
+    return folder if (folder / "config.json").is_file() else None

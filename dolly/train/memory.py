@@ -1,0 +1,243 @@
+"""How much memory a training will take, without taking it.
+
+What a forward and backward pass hold is found by running them on fake tensors, which have shapes and no contents
+(`torch._subclasses.FakeTensorMode`); what a process keeps of weights, gradients and optimiser states follows from the
+number of parameters and the ZeRO stage (Rajbhandari et al. 2020, "ZeRO", section 5).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+_FP32 = 4
+# What a CPU process takes when it computes first: PyTorch's code, its threads, their scratch; measured at two sizes.
+_LIBRARIES = 340 << 20
+_FOUR_BITS = 0.516  # bytes: half a byte, and a constant for each 64 that is quantised to 8 bits itself
+BUCKET = 50_000_000  # elements that DeepSpeed reduces at a time; its default of 500 million takes 2 GB
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Sizes of a model: how many parameters, of all, of those that are trained, of the largest; and their bytes."""
+
+    count: int
+    bytes: int
+    trained: int
+    trained_bytes: int
+    largest: int
+    largest_bytes: int
+
+    @classmethod
+    def of(cls, model: Any, *, four_bit: bool = False) -> Parameters:
+        """Counts those of a `LanguageModelLoss`, tied ones once; `four_bit`: as QLoRA would hold its linear layers."""
+        every = list(model.parameters())
+        trained = [p for p in every if p.requires_grad]
+        buffers = sum(buffer.nbytes for buffer in model.buffers())
+        saved = 0.0
+        if four_bit:
+            frozen = {p for layer in model.modules() if isinstance(layer, nn.Linear) for p in [layer.weight]}
+            frozen -= {*trained, model.model.get_output_embeddings().weight}
+            saved = sum(p.nbytes - _FOUR_BITS * p.numel() for p in frozen)
+        return cls(
+            count=sum(p.numel() for p in every),
+            bytes=sum(p.nbytes for p in every) + buffers - int(saved),
+            trained=sum(p.numel() for p in trained),
+            trained_bytes=sum(p.nbytes for p in trained),
+            largest=max(p.numel() for p in every),
+            largest_bytes=max(p.nbytes for p in every),
+        )
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Peaks of a block's passes in bytes, beside the weights.
+
+    first: of a block that finds no gradients; later: of one that adds to those there are; logits: the loss's share of
+    both; evaluation: of a forward pass without gradients.
+    """
+
+    first: int
+    later: int
+    logits: int
+    evaluation: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that one process takes, by part.
+
+    Libraries, weights and optimiser states stay. Beside them there are gradients with what a pass holds or, after it,
+    with what a step holds; then, without gradients, an evaluation or the saving of a checkpoint.
+    """
+
+    libraries: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    stepping: int
+    evaluation: int
+    saving: int
+
+    @property
+    def peak(self) -> int:
+        """What stays, and the largest of what comes and goes."""
+        training = self.gradients + max(self.activations + self.logits, self.stepping)
+        return self.libraries + self.weights + self.optimizer + max(training, self.evaluation, self.saving)
+
+
+def memory(
+    model: Parameters,
+    block: Pass,
+    *,
+    one_block: bool,
+    zero_stage: int,
+    processes: int,
+    offload: bool,
+    half: bool,
+    on_gpu: bool,
+) -> Memory:
+    """The parts of one process's memory; with `offload` those that stay on the GPU.
+
+    Args:
+        model: its sizes.
+        block: its passes over the largest block.
+        one_block: does each step have one block only?
+        zero_stage: 0 to 3.
+        processes: among which ZeRO parts what it parts.
+        offload: are optimiser states in the machine's memory?
+        half: are weights bf16?
+        on_gpu: else saving a checkpoint takes the same memory as the training.
+    """
+    parted = [processes if zero_stage >= least else 1 for least in (1, 2, 3)]
+    trained = _FP32 * model.trained
+    # Beside Adam's two moments there are fp32 weights to step; ZeRO has its part of them where weights are fp32, too.
+    optimizer = 0 if offload else (3 if zero_stage or half else 2) * trained // parted[0]
+    gradients = model.trained_bytes // parted[1]
+    weights = model.bytes // parted[2]
+    if zero_stage == 3:  # the layers at work are whole
+        weights += 2 * model.largest_bytes
+    # What is reduced at a time has a buffer; ZeRO's step takes its part's gradient once more, in fp32.
+    reduced = min(BUCKET * model.trained_bytes // max(1, model.trained), model.trained_bytes)
+    step = trained // parted[0] if zero_stage else reduced
+    shard = min(3 * trained, (2 << 30) + 3 * _FP32 * model.largest)
+    passes = (block.first if one_block else block.later) - model.trained_bytes
+    return Memory(
+        libraries=0 if on_gpu else _LIBRARIES,
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=max(0, passes - block.logits) + (reduced if zero_stage else 0),
+        logits=block.logits,
+        evaluation=block.evaluation,
+        stepping=step,
+        saving=_FP32 * model.largest if on_gpu else shard,
+    )
+
+
+def without_contents(module: nn.Module) -> None:
+    """Gives a module that was made on the meta device fake tensors of the active mode, which claim to be on a CPU."""
+    made: dict[int, Any] = {}
+    for part in module.modules():
+        for store in (part._parameters, part._buffers):
+            for name, old in store.items():
+                if old is None:
+                    continue
+                if id(old) not in made:  # tied weights stay tied
+                    new = torch.empty(old.shape, dtype=old.dtype)
+                    kept = isinstance(old, nn.Parameter)
+                    made[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if kept else new
+                store[name] = made[id(old)]
+
+
+def measure_pass(module: Any, *, lengths: Sequence[int]) -> Pass:
+    """Peaks of a forward and backward pass over one block.
+
+    Args:
+        module: a `LanguageModelLoss`, built under the fake mode that is active.
+        lengths: tokens of the block's examples.
+    """
+    batch = _block(lengths)
+    module.train()
+    watch = _Live()
+    with watch:
+        first, logits = _both_ways(module, batch, watch)
+        later, _ = _both_ways(module, batch, watch)
+    gradients = sum(p.grad.nbytes for p in module.parameters() if p.grad is not None)
+    with watch, torch.no_grad():
+        start = watch.restart()
+        module(**batch)
+        evaluation = watch.peak - start
+    return Pass(first, later + gradients, logits, evaluation)
+
+
+def _both_ways(module: Any, batch: dict[str, Any], watch: _Live) -> tuple[int, int]:
+    """Peak of a forward and backward pass above what was there, and the loss's share of it."""
+    marks: dict[str, int] = {}
+
+    def after_body(_: nn.Module, __: Any, output: Any) -> None:
+        marks["saved"] = watch.live
+        # Called when the loss's backward pass is done and the layers' begins.
+        output.last_hidden_state.register_hook(lambda _: marks.update(loss=watch.peak))
+
+    handle = module.model.base_model.register_forward_hook(after_body)
+    start = watch.restart()
+    module(**batch).backward()
+    handle.remove()
+    return watch.peak - start, marks["loss"] - marks["saved"]
+
+
+def _block(lengths: Sequence[int]) -> dict[str, Any]:
+    """A block all of whose tokens are learnt: the dearest there is."""
+    count = sum(lengths)
+    ids, places = torch.zeros(1, count, dtype=torch.long), torch.arange(count)
+    positions = torch.cat([torch.arange(length) for length in lengths])
+    return {
+        "input_ids": ids,
+        "position_ids": positions[None],
+        "places": places,
+        "targets": ids[0],
+        "lengths": list(lengths),
+    }
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of tensors that were made under it and still live."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+
+    def restart(self) -> int:
+        """Forgets the peak; returns the bytes that live now."""
+        self.peak = self.live
+        return self.live
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self._add, result)
+        return result
+
+    def _add(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._remove, key, size)
+
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size

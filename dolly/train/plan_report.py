@@ -1,0 +1,118 @@
+"""`dolly plan`: the plan of a config's training, printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dolly.config import Config
+from dolly.home import Home
+from dolly.tables import Tables
+from dolly.train.memory import Memory
+from dolly.train.plan import EFFICIENCY, GPUS, Offer, Planner, machine_memory
+from dolly.train.spec import TrainSpec
+from dolly.training_set import read_training_set
+
+_PARTS = ("libraries", "weights", "gradients", "optimizer", "activations", "logits", "stepping", "evaluation", "saving")
+
+
+def planner(config: Config) -> Planner:
+    """The plan of a config whose rows are prepared.
+
+    Raises:
+        DataError: they are not.
+    """
+    from dolly.base_model import load_tokenizer, locate
+    from dolly.prompts import Prompt
+    from dolly.train.model import shape
+
+    rows = read_training_set(Tables(Home.open(config.home).tables), dataset=config.name)
+    base = locate(config.model.base, allow_network=config.allow_network)
+    tokenizer = load_tokenizer(base)
+    Prompt(config.model.prompt_format, config.model.system).prepare_tokenizer(tokenizer)
+    spec = TrainSpec.of(config, base=base, gold_version=rows.version, training_set=rows.sha256)
+
+    def build(method: str, checkpointing: bool) -> Any:
+        return shape(
+            base,
+            dtype=spec.dtype,
+            words=len(tokenizer),
+            method=method,
+            lora_rank=spec.lora_rank,
+            lora_alpha=spec.lora_alpha,
+            lora_dropout=spec.lora_dropout,
+            lora_targets=spec.lora_targets,
+            gradient_checkpointing=checkpointing,
+        )
+
+    return Planner(spec, rows.train, build)
+
+
+def figures(plan: Planner) -> dict[str, Any]:
+    """The plan as plain values; bytes, hours, USD."""
+    here = plan.memory(plan.asked, on_gpu=False)
+    return {
+        "work": asdict(plan.work),
+        "this_machine": asdict(here) | {"peak": here.peak, "has": machine_memory()},
+        "gpus": [
+            {"gpu": gpu.name, "asked": _offer(plan.offer(gpu, plan.asked)), "cheapest": _offer(plan.cheapest(gpu))}
+            for gpu in GPUS
+        ],
+    }
+
+
+def show(plan: Planner, console: Console) -> None:
+    """Prints the plan."""
+    work, here = plan.work, plan.memory(plan.asked, on_gpu=False)
+    console.print(
+        f"{work.rows:,} rows, {work.steps:,} steps, {work.tokens:,} tokens ({work.trained_tokens:,} with loss) in "
+        f"{work.blocks:,} blocks of {plan.spec.block_tokens:,}: {work.packing:.0%} full"
+    )
+    console.print(_parts("one process on this machine", here))
+    verdict = "fits" if here.peak * plan.spec.processes < machine_memory() else "does not fit"
+    console.print(f"{plan.spec.processes} x {_gib(here.peak)} on this machine with {_gib(machine_memory())}: {verdict}")
+    console.print(_offers(plan))
+    console.print(
+        f"hours at {EFFICIENCY:.0%} of a GPU's peak, money at the price shown; both are forecasts, to be measured",
+        style="dim",
+    )
+
+
+def _parts(title: str, memory: Memory) -> Table:
+    table = Table(*_PARTS, "peak", title=title, title_justify="left")
+    table.add_row(*(_gib(getattr(memory, part)) for part in _PARTS), _gib(memory.peak))
+    return table
+
+
+def _offers(plan: Planner) -> Table:
+    table = Table("GPU", "as configured", "hours", "USD", "cheapest that fits", "GiB each", "hours", "USD")
+    for gpu in GPUS:
+        asked, best = plan.offer(gpu, plan.asked), plan.cheapest(gpu)
+        told = _gib(asked.memory.peak) + (" fits" if asked.fits else " does not fit")
+        figures = (f"{asked.hours:.2f}", f"{asked.cost:.2f}") if asked.fits else ("-", "-")
+        cheapest = (
+            (str(best.setting), _gib(best.memory.peak), f"{best.hours:.2f}", f"{best.cost:.2f}")
+            if best
+            else ("none on up to 8", "-", "-", "-")
+        )
+        table.add_row(f"{gpu.name} ({gpu.price:.2f}/h)", told, *figures, *cheapest)
+    return table
+
+
+def _offer(offer: Offer | None) -> dict[str, Any] | None:
+    if offer is None:
+        return None
+    return {
+        "setting": str(offer.setting),
+        "peak": offer.memory.peak,
+        "fits": offer.fits,
+        "hours": round(offer.hours, 3),
+        "usd": round(offer.cost, 2),
+    }
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.2f} GiB"

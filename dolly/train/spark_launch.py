@@ -1,0 +1,71 @@
+"""Training processes on the nodes of a Spark cluster, one task each, all at once or none (barrier mode)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dolly.train.launch import Starter
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def on_spark(spark: SparkSession, processes: int, *, gpus: bool) -> Starter:
+    """`processes` workers in the executors of a session; `home` must be a folder that all nodes share.
+
+    Args:
+        spark: the session; it must have as many free task slots as processes.
+        processes: how many.
+        gpus: does each task have a GPU of its own (`spark.task.resource.gpu.amount`)?
+    """
+    return lambda spec, log: _SparkJob(spark, spec, log, processes=processes, gpus=gpus)
+
+
+class _SparkJob:
+    """A barrier stage, waited for by a thread."""
+
+    def __init__(self, spark: SparkSession, spec: Path, log: Path, *, processes: int, gpus: bool) -> None:
+        self._spark, self._log = spark, log
+        self._code: int | None = None
+        self._group = f"dolly train {spec.parent.name}"
+        self._thread = threading.Thread(
+            target=self._run, args=(str(spec), str(log), processes, gpus), name="spark-training", daemon=True
+        )
+        self._thread.start()
+
+    def poll(self) -> int | None:
+        return None if self._thread.is_alive() else self._code
+
+    def terminate(self) -> None:
+        self._spark.sparkContext.cancelJobGroup(self._group)
+        self._thread.join(timeout=60)
+
+    def _run(self, spec: str, log: str, processes: int, gpus: bool) -> None:
+        from pyspark.ml.deepspeed.deepspeed_distributor import DeepspeedTorchDistributor
+
+        try:
+            self._spark.sparkContext.setJobGroup(self._group, "train", interruptOnCancel=True)
+            distributor = DeepspeedTorchDistributor(numGpus=1, nnodes=processes, localMode=False, useGpu=gpus)
+            distributor.run(work, spec, log)
+        except Exception as error:
+            with self._log.open("a") as file:
+                file.write(f"{type(error).__name__}: {str(error)[:2000]}\n")
+        # What the distributor returns comes from any of the processes: whether they are through, their result tells.
+        self._code = 0 if Path(spec).with_name("result.json").exists() else 1
+
+
+def work(spec: str, log: str) -> None:
+    """One worker, in a process that Spark's task has started; what it prints goes to the log that all share.
+
+    It returns where trying again would not help: Spark runs a stage whose task has failed once more, which then goes
+    on from the last checkpoint.
+    """
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    from dolly.train.worker import guarded
+
+    guarded(spec)
