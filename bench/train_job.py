@@ -1,9 +1,10 @@
 """One training on a CPU: what `bench/train_cpu.py` measures; a process of its own for each.
 
-python -m bench.train_job dolly|trainer alpaca|bank full|lora --batch 4 --steps 40
+python -m bench.train_job dolly|compiled|trainer alpaca|bank full|lora --batch 4 --steps 40
 
-`dolly` is our Trainer, `trainer` the one of transformers with a collator that pads each batch to its longest row.
-Both see the same rows in the same order with the same optimiser and learning rate. The last line is a JSON object.
+`dolly` is our Trainer, `compiled` the same with `train.compile`, `trainer` the one of transformers with a collator that
+pads each batch to its longest row. The first steps, in which code is compiled and memory first taken, are not timed.
+All see the same rows in the same order with the same optimiser and learning rate. The last line is a JSON object.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from bench.specs import plain_spec
 from dolly.base_model import load_for_prompt, locate
 from dolly.prompts import Prompt, user_content
 from dolly.train.batches import BatchOrder
+from dolly.train.model import compile_layers
 from dolly.training_set import Example
 
 MAX_TOKENS, HELD_OUT, SEED, RATE = 1024, 32, 17, 2e-4
-IGNORED = -100
+IGNORED, WARM_UP = -100, 2
 LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 
 
@@ -151,7 +153,7 @@ def _padded(rows: list[Example]) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tool", choices=["dolly", "trainer"])
+    parser.add_argument("tool", choices=["dolly", "compiled", "trainer"])
     parser.add_argument("data", choices=["alpaca", "bank"])
     parser.add_argument("method", choices=["full", "lora"])
     parser.add_argument("--batch", type=int, required=True, help="rows of a step")
@@ -169,18 +171,23 @@ def main() -> None:
     test, train = rows[:HELD_OUT], rows[HELD_OUT:]
     before = held_out_loss(model, test)
     model.train()
-    if given.tool == "dolly":
+    if given.tool == "compiled":
+        compile_layers(model)
+    if given.tool != "trainer":
         losses, seconds = dolly(model, train, batch=given.batch, steps=given.steps, block=given.block)
     else:
         losses, seconds = trainer(model, train, batch=given.batch, steps=given.steps)
     order = BatchOrder(rows=len(train), batch_size=given.batch, seed=SEED)
     shown = [train[row] for step in range(given.steps) for row in order.batch(step)]
-    tokens = sum(len(row.input_ids) for row in shown)
+    tokens = sum(len(row.input_ids) for row in shown[given.batch * WARM_UP :])
+    timed = sum(seconds[WARM_UP:])
     model.config._attn_implementation = "sdpa"
+    if given.tool == "compiled":
+        torch.compiler.set_stance("force_eager")
     figures = {
         "tokens": tokens,
-        "seconds": round(sum(seconds), 2),
-        "tokens_per_second": round(tokens / sum(seconds), 1),
+        "seconds": round(timed, 2),
+        "tokens_per_second": round(tokens / timed, 1),
         "step_losses": [round(loss, 5) for loss in losses],
         "held_out_before": round(before, 5),
         "held_out_after": round(held_out_loss(model, test), 5),

@@ -66,7 +66,8 @@ def test_two_workers_make_the_same_gold_rows_and_train_to_the_same_losses(
     key = tmp_path / "privacy.key"
     key.write_bytes((finished_run.home / "privacy.key").read_bytes())
     key.chmod(0o600)
-    spark = {"master": master, "shuffle_partitions": 3, "conf": {"spark.executor.memory": "1g"}}
+    quick = {f"spark.{side}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for side in ("driver", "executor")}
+    spark = {"master": master, "shuffle_partitions": 3, "conf": {"spark.executor.memory": "1g"} | quick}
     config = tiny_config(tmp_path, tiny_base, spark=spark, clean={"privacy": {"key_file": str(key)}})
     training = ["train.processes=2", "train.zero_stage=2", "train.launch.by=spark"]
     result = dolly("run", str(config), "--until", "train", *training)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dolly.errors import ConfigError, DataError, DollyError, UsageError
+from dolly.errors import ConfigError, DataError, DollyError, TrainingStopped, UsageError
 
 
 def kinds(base: type[DollyError]) -> list[type[DollyError]]:
@@ -30,8 +30,8 @@ def test_a_message_is_one_line_whatever_is_in_it(part: str) -> None:
 
 
 @pytest.mark.parametrize("kind", kinds(DollyError))
-def test_a_wrong_request_exits_with_2_and_failed_work_with_1(kind: type[DollyError]) -> None:
-    assert kind.exit_code == (2 if issubclass(kind, UsageError) else 1)
+def test_a_wrong_request_exits_with_2_and_failed_work_with_1_or_75_if_it_can_go_on(kind: type[DollyError]) -> None:
+    assert kind.exit_code == (75 if kind is TrainingStopped else 2 if issubclass(kind, UsageError) else 1)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class Trainer:
             self._step(step)
             done = step + 1
             evaluate = done == self._steps or done % (self._spec.evaluate_every or self._steps) == 0
-            best = evaluate and self._evaluate("last")
+            best = evaluate and self._evaluate("last") and self._best_so_far()
             if best or self._stopping or done == self._steps or done % self._spec.checkpoint_every == 0:
                 checkpoint.save(self._engine, folder, state=self.state, keep=self._spec.keep_checkpoints)
             if self._stopping and done < self._steps:
@@ -161,7 +161,7 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluate(self, moment: str) -> bool:
-        """Mean loss per trained token of each source's held-out rows; is their mean the lowest so far?"""
+        """Mean loss per trained token of each source's held-out rows; are there any?"""
         losses = {}
         self._engine.eval()
         for source, rows in self._evaluation.items():
@@ -176,9 +176,13 @@ class Trainer:
             losses[source] = float(total) / max(1, sum(row.trained_tokens for row in rows))
         self.state["losses"][moment] = losses
         self._tell({f"eval/{source}/loss": loss for source, loss in losses.items()})
-        mean = sum(losses.values()) / max(1, len(losses))
-        lowest = self.state["best"]["loss"]
-        if not losses or (lowest is not None and mean >= lowest):
+        return bool(losses)
+
+    def _best_so_far(self) -> bool:
+        """Is the mean of the sources' last losses the lowest since the training began?"""
+        losses = self.state["losses"]["last"]
+        mean, lowest = sum(losses.values()) / len(losses), self.state["best"]["loss"]
+        if lowest is not None and mean >= lowest:
             return False
         self.state["best"] = {"step": self.state["step"], "loss": mean}
         return True

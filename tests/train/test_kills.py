@@ -88,7 +88,7 @@ def train(
         AutoModelForCausalLM.from_config(config, dtype=getattr(torch, changes.get("dtype", "float32"))),
         spec(folder, **changes),
         train=[example(number) for number in range(ROWS)],
-        evaluation=[],
+        evaluation=[example(ROWS + number) for number in range(4)],
         report=report,
         asked_to_stop=lambda: bool(told),
     )
@@ -182,6 +182,16 @@ def test_one_then_two_then_one_rank_keep_order_and_losses(tmp_path: Path) -> Non
     assert state["step_losses"] == pytest.approx(one["step_losses"], abs=1e-4)
     for name, weight in wanted.items():
         torch.testing.assert_close(weights[name], weight, atol=1e-4, rtol=0)
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    # A rate that is far too high: the held-out loss is lowest early.
+    rate = {"learning_rate": 3.0, "schedule": "constant", "warmup_share": 0.0}
+    assert run(tmp_path, **rate, evaluate_every=1, keep_checkpoints=1) == [0]
+    best = outcome(tmp_path)[1]["best"]
+    assert 0 < best["step"] < STEPS
+    kept = sorted(int(folder.name[5:]) for folder in (tmp_path / "checkpoints").iterdir())
+    assert kept == [best["step"], STEPS]
 
 
 @pytest.mark.parametrize("harm", ["cut", "bit"])
