@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support import Run, dolly, tiny_config
+
+# Two test processes share two cores: threads of PyTorch that wait for one another would take longer than one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _CORPUS = (
     "The visitor car park gate opens with the code 7140K; the visitors wait at the gate until it opens.",
