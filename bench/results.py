@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dolly.environment import memory_bytes
+
 FOLDER = Path(__file__).parent / "results"
 PACKAGES = ("pyspark", "delta-spark", "deltalake", "pyarrow", "numpy")
 
@@ -42,7 +44,7 @@ def machine() -> dict[str, Any]:
     names = [line.split(":")[1].strip() for line in cpus.read_text().splitlines() if line.startswith("model name")]
     return {
         "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "cpu": names[0] if names else platform.processor(),
         "system": platform.platform(terse=True),
         "load": round(os.getloadavg()[0], 1),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import resource
 import tempfile
 import time
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 
 from bench.rows import ALPACA, SHARED
-from bench.specs import plain_spec
+from bench.specs import group_of_one, plain_spec
 from dolly.base_model import load_for_prompt, locate
 from dolly.prompts import Prompt, user_content
 from dolly.train.batches import BatchOrder
@@ -71,28 +70,22 @@ def held_out_loss(model: Any, rows: list[Example]) -> float:
 
 def dolly(model: Any, train: list[Example], *, batch: int, steps: int, block: int) -> tuple[list[float], list[float]]:
     """Losses and seconds of each step by our Trainer."""
-    import deepspeed
-    import torch.distributed as dist
-
     from dolly.train.engine import Trainer
     from dolly.train.usage import return_freed_memory
 
-    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=0, world_size=1)
-        deepspeed.init_distributed("gloo")
+        group_of_one(folder)
         spec = plain_spec(
             output=folder, batch_size=batch, max_steps=steps, block_tokens=block, learning_rate=RATE, seed=SEED
         )
-        ticks = [time.perf_counter()]
-        trainer = Trainer(model, spec, train=train, evaluation=[], report=lambda *_: ticks.append(time.perf_counter()))
-        started = time.perf_counter()
+        trainer = Trainer(model, spec, train=train, evaluation=[], report=lambda *_: None)
+        seconds = []
         for step in range(steps):
+            started = time.perf_counter()
             trainer._step(step)
-        moments = [started, *[tick for tick in ticks if tick > started]]
-        return trainer.state["step_losses"], np.diff(moments).tolist()
+            seconds.append(time.perf_counter() - started)
+        return trainer.state["step_losses"], seconds
 
 
 def trainer(model: Any, train: list[Example], *, batch: int, steps: int) -> tuple[list[float], list[float]]:

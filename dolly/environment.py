@@ -105,7 +105,7 @@ def checks(home: Path) -> list[Check]:
         Check("delta jars", f"{len(jars)} in {shared_folder() / 'jars'}" if jars else None, "make setup"),
         Check("base model", str(model) if model else None, "make setup"),
         Check("home", f"{home} ({free:.0f} GiB free)" if os.access(place, os.W_OK) else None, "set home=FOLDER"),
-        Check("memory", f"{_memory_gib():.0f} GiB, {os.cpu_count()} cores", ""),
+        Check("memory", f"{memory_bytes() / 2**30:.0f} GiB, {os.cpu_count()} cores", ""),
         Check("git", shutil.which("git"), "install git: runs record the code's revision"),
     ]
     for package in ("pyspark", "delta-spark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
@@ -117,8 +117,9 @@ def checks(home: Path) -> list[Check]:
     return rows
 
 
-def _memory_gib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+def memory_bytes() -> int:
+    """How much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _last_line(text: str) -> str:

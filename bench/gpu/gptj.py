@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import torch
 from torch import nn
 
 from bench import results
-from bench.specs import plain_spec
+from bench.specs import group_of_one, plain_spec
 
 ROOT = Path(__file__).parents[2]
 PEAK = 989e12
@@ -100,21 +99,14 @@ def build(name: str, method: str, *, on_gpu: bool, checkpointing: bool) -> Any:
 
 def variant(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Trains one variant for some steps; returns its figures."""
-    import deepspeed
-    import torch.distributed as dist
-
     from dolly.train.engine import Trainer
     from dolly.train.model import compile_layers
     from dolly.train.plan import flops_of, work_of
 
     family, method = name.split("-")
     on_gpu = torch.cuda.is_available()
-    os.environ |= {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     with tempfile.TemporaryDirectory() as folder:
-        backend = "nccl" if on_gpu else "gloo"
-        dist.init_process_group(backend, init_method=f"file://{folder}/meet", rank=0, world_size=1)
-        deepspeed.init_distributed(backend)
+        group_of_one(folder)
         torch.manual_seed(0)
         model = build(family, method, on_gpu=on_gpu, checkpointing=given.gradient_checkpointing)
         if given.compile:

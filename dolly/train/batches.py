@@ -7,7 +7,7 @@ for any number of processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dolly.train.packing import balanced
+from dolly.train.spec import TrainSpec
 from dolly.training_set import Example
 
 
@@ -62,6 +63,14 @@ def packed(examples: Sequence[Example], *, capacity: int, processes: int) -> lis
 def blocks_of(examples: Sequence[Example], *, capacity: int, processes: int, rank: int) -> list[list[Example]]:
     """One process's share of a step."""
     return packed(examples, capacity=capacity, processes=processes)[rank::processes]
+
+
+def blocks_by_step(rows: Sequence[Example], spec: TrainSpec, *, steps: int) -> Iterator[list[list[Example]]]:
+    """The blocks of all processes, step by step, as a training of `spec` takes them."""
+    order = BatchOrder(rows=len(rows), batch_size=spec.batch_size, seed=spec.seed)
+    for step in range(steps):
+        batch = [rows[place] for place in order.batch(step)]
+        yield packed(batch, capacity=spec.block_tokens, processes=spec.processes)
 
 
 def tensors_of(block: Sequence[Example]) -> dict[str, Any]:

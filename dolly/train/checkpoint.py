@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 _MARKER = "complete.json"
 _STATE = "state.json"
-_SHARD_BYTES = 2 << 30
+SHARD_BYTES = 2 << 30  # a shard is written once it is as large
 _WEIGHT = "weight"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -45,7 +45,7 @@ def save(engine: Any, folder: Path, *, state: dict[str, Any], keep: int) -> None
             value = _whole(engine, parameter, part)  # gathered by all ranks, kept by the first
             if first:
                 shard[f"{part}/{name}"] = value.detach().cpu().contiguous().clone()
-        if sum(tensor.nbytes for tensor in shard.values()) >= _SHARD_BYTES:
+        if sum(tensor.nbytes for tensor in shard.values()) >= SHARD_BYTES:
             shards = _write(shard, target, shards)
     if first:
         _write(shard, target, shards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dolly.train.batches import BatchOrder, packed
+from dolly.train.batches import blocks_by_step
 from dolly.train.spec import TrainSpec
 from dolly.training_set import Example
 
@@ -34,10 +34,8 @@ def ledger_rows(rows: list[Example], spec: TrainSpec, *, steps: int) -> list[dic
             "trained_tokens": row.trained_tokens,
             "masked_tokens": len(row.input_ids) - row.trained_tokens,
         }
-    order = BatchOrder(rows=len(rows), batch_size=spec.batch_size, seed=spec.seed)
-    for step in range(steps):
-        batch = [rows[place] for place in order.batch(step)]
-        for block, members in enumerate(packed(batch, capacity=spec.block_tokens, processes=spec.processes)):
+    for step, blocks in enumerate(blocks_by_step(rows, spec, steps=steps)):
+        for block, members in enumerate(blocks):
             for row in members:
                 found = seen[row.example_id]
                 if found["times"] == 0:

@@ -17,6 +17,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from dolly.train.checkpoint import SHARD_BYTES
+
 _FP32 = 4
 # What a CPU process takes when it computes first: PyTorch's code, its threads, their scratch; measured at two sizes.
 _LIBRARIES = 340 << 20
@@ -129,7 +131,7 @@ def memory(
     # What is reduced at a time has a buffer; ZeRO's step takes its part's gradient once more, in fp32.
     reduced = min(BUCKET * model.trained_bytes // max(1, model.trained), model.trained_bytes)
     step = trained // parted[0] if zero_stage else reduced
-    shard = min(3 * trained, (2 << 30) + 3 * _FP32 * model.largest)
+    shard = min(3 * trained, SHARD_BYTES + 3 * _FP32 * model.largest)
     passes = (block.first if one_block else block.later) - model.trained_bytes
     return Memory(
         libraries=0 if on_gpu else _LIBRARIES,

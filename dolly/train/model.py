@@ -69,28 +69,16 @@ def build(
     dtype: str,
     prompt: Prompt,
     method: str,
-    lora_rank: int,
-    lora_alpha: int,
-    lora_dropout: float,
-    lora_targets: Sequence[str] = (),
-    gradient_checkpointing: bool = False,
     compiled: bool = False,
+    **settings: Any,
 ) -> tuple[Any, Any]:
-    """Loads a base model ready for training.
+    """Loads a base model ready for training; `settings` as in `TrainSpec.shaping`.
 
     Returns:
         The model (its trainable parameters require a gradient) and its tokenizer.
     """
     model, tokenizer = load_for_prompt(base, dtype=dtype, prompt=prompt, four_bit=method == "qlora")
-    _prepare(
-        model,
-        method=method,
-        lora_rank=lora_rank,
-        lora_alpha=lora_alpha,
-        lora_dropout=lora_dropout,
-        lora_targets=lora_targets,
-        gradient_checkpointing=gradient_checkpointing,
-    )
+    _prepare(model, method=method, **settings)
     if compiled:
         compile_layers(model)
     return model, tokenizer
@@ -103,7 +91,7 @@ def shape(base: str, *, dtype: str, words: int, **settings: Any) -> LanguageMode
         base: a located base model, of which the config is read only.
         dtype: of its weights.
         words: of the tokenizer with the prompt's markers.
-        settings: as for `build`.
+        settings: as in `TrainSpec.shaping`.
     """
     from transformers import AutoModelForCausalLM
 
@@ -121,8 +109,8 @@ def _prepare(
     lora_rank: int,
     lora_alpha: int,
     lora_dropout: float,
-    gradient_checkpointing: bool,
     lora_targets: Sequence[str] = (),
+    gradient_checkpointing: bool = False,
 ) -> None:
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -7,7 +7,6 @@ gradient of its input and of the weight, and the attention of each example by it
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dolly.train.batches import BatchOrder, packed
+from dolly.train.batches import BatchOrder, blocks_by_step
 from dolly.train.memory import Memory, Parameters, Pass, measure_pass, memory, without_contents
 from dolly.train.spec import TrainSpec
 from dolly.training_set import Example
@@ -108,7 +107,7 @@ class Planner:
             device.
     """
 
-    def __init__(self, spec: TrainSpec, rows: Sequence[Example], build: Callable[[str, bool], Any]) -> None:
+    def __init__(self, spec: TrainSpec, rows: Sequence[Example], build: Callable[[Method, bool], Any]) -> None:
         self.spec = spec
         self.work = work_of(spec, rows)
         self._measured = lru_cache(lambda method, checkpointing: _measure(build, method, checkpointing, self.work))
@@ -153,9 +152,7 @@ def work_of(spec: TrainSpec, rows: Sequence[Example]) -> Work:
     steps = order.steps(epochs=spec.epochs, max_steps=spec.max_steps)
     tokens = trained = blocks = most = squares = 0
     largest: tuple[int, ...] = ()
-    for step in range(steps):
-        batch = [rows[place] for place in order.batch(step)]
-        made = packed(batch, capacity=spec.block_tokens, processes=spec.processes)
+    for made in blocks_by_step(rows, spec, steps=steps):
         blocks += len(made)
         most = max(most, len(made) // spec.processes)
         for block in made:
@@ -169,7 +166,7 @@ def work_of(spec: TrainSpec, rows: Sequence[Example]) -> Work:
 
 
 def _measure(
-    build: Callable[[str, bool], Any], method: str, checkpointing: bool, work: Work
+    build: Callable[[Method, bool], Any], method: Method, checkpointing: bool, work: Work
 ) -> tuple[Parameters, Pass, float]:
     """Sizes, peaks and FLOPs of the whole training, from a model without contents."""
     with torch.device("meta"):
@@ -197,9 +194,7 @@ def flops_of(model: Any, work: Work, *, checkpointing: bool) -> float:
 
 def _matrices(module: Any) -> list[Any]:
     """Weights that a module multiplies with: embeddings are looked up, norms are of one dimension."""
-    from torch import nn
-
-    if isinstance(module, nn.Embedding):
+    if isinstance(module, torch.nn.Embedding):
         return []
     return [p for p in module.parameters(recurse=False) if p.dim() == 2]
 
@@ -212,8 +207,3 @@ def _settings(method: Method) -> Iterator[Setting]:
                 yield Setting(method, processes, stage, checkpointing, offload=False)
                 if method == "full":
                     yield Setting(method, processes, stage, checkpointing, offload=True)
-
-
-def machine_memory() -> int:
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from dolly.config import Config
+from dolly.environment import memory_bytes
 from dolly.home import Home
 from dolly.tables import Tables
 from dolly.train.memory import Memory
-from dolly.train.plan import EFFICIENCY, GPUS, Offer, Planner, machine_memory
+from dolly.train.plan import EFFICIENCY, GPUS, Method, Offer, Planner
 from dolly.train.spec import TrainSpec
 from dolly.training_set import read_training_set
 
@@ -35,18 +36,9 @@ def planner(config: Config) -> Planner:
     Prompt(config.model.prompt_format, config.model.system).prepare_tokenizer(tokenizer)
     spec = TrainSpec.of(config, base=base, gold_version=rows.version, training_set=rows.sha256)
 
-    def build(method: str, checkpointing: bool) -> Any:
-        return shape(
-            base,
-            dtype=spec.dtype,
-            words=len(tokenizer),
-            method=method,
-            lora_rank=spec.lora_rank,
-            lora_alpha=spec.lora_alpha,
-            lora_dropout=spec.lora_dropout,
-            lora_targets=spec.lora_targets,
-            gradient_checkpointing=checkpointing,
-        )
+    def build(method: Method, checkpointing: bool) -> Any:
+        asked = replace(spec, method=method, gradient_checkpointing=checkpointing)
+        return shape(base, dtype=spec.dtype, words=len(tokenizer), **asked.shaping)
 
     return Planner(spec, rows.train, build)
 
@@ -56,7 +48,7 @@ def figures(plan: Planner) -> dict[str, Any]:
     here = plan.memory(plan.asked, on_gpu=False)
     return {
         "work": asdict(plan.work),
-        "this_machine": asdict(here) | {"peak": here.peak, "has": machine_memory()},
+        "this_machine": asdict(here) | {"peak": here.peak, "has": memory_bytes()},
         "gpus": [
             {"gpu": gpu.name, "asked": _offer(plan.offer(gpu, plan.asked)), "cheapest": _offer(plan.cheapest(gpu))}
             for gpu in GPUS
@@ -72,8 +64,8 @@ def show(plan: Planner, console: Console) -> None:
         f"{work.blocks:,} blocks of {plan.spec.block_tokens:,}: {work.packing:.0%} full"
     )
     console.print(_parts("one process on this machine", here))
-    verdict = "fits" if here.peak * plan.spec.processes < machine_memory() else "does not fit"
-    console.print(f"{plan.spec.processes} x {_gib(here.peak)} on this machine with {_gib(machine_memory())}: {verdict}")
+    verdict = "fits" if here.peak * plan.spec.processes < memory_bytes() else "does not fit"
+    console.print(f"{plan.spec.processes} x {_gib(here.peak)} on this machine with {_gib(memory_bytes())}: {verdict}")
     console.print(_offers(plan))
     console.print(
         f"hours at {EFFICIENCY:.0%} of a GPU's peak, money at the price shown; both are forecasts, to be measured",

@@ -85,6 +85,12 @@ class TrainSpec:
         return 0 if self.processes == 1 and not self.offload else self.zero_stage
 
     @property
+    def shaping(self) -> dict[str, Any]:
+        """What `model.build` and `model.shape` make of a base model."""
+        names = ("method", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "gradient_checkpointing")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def sha256(self) -> str:
         """Identity of the weights that this training makes."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_IDENTITY}

@@ -123,12 +123,7 @@ def _build(spec: TrainSpec) -> tuple[Any, Any]:
         base=spec.base,
         dtype=spec.dtype,
         prompt=Prompt(spec.prompt_format, spec.system),
-        method=spec.method,
-        lora_rank=spec.lora_rank,
-        lora_alpha=spec.lora_alpha,
-        lora_dropout=spec.lora_dropout,
-        lora_targets=spec.lora_targets,
-        gradient_checkpointing=spec.gradient_checkpointing,
+        **spec.shaping,
         compiled=spec.compile,
     )
 
