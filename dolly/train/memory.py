@@ -170,7 +170,7 @@ def measure_pass(module: Any, *, lengths: Sequence[int]) -> Pass:
     """
     batch = _block(lengths)
     module.train()
-    watch = _Live()
+    watch = _Live(module)
     with watch:
         first, logits = _both_ways(module, batch, watch)
         later, _ = _both_ways(module, batch, watch)
@@ -213,12 +213,13 @@ def _block(lengths: Sequence[int]) -> dict[str, Any]:
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that were made under it and still live."""
+    """Counts the bytes of tensors that were made under it and still live; weights of `module` are not counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
-        self._known: set[int] = set()
+        weights = [*module.parameters(), *module.buffers()]
+        self._known = {tensor.untyped_storage()._cdata for tensor in weights}  # views of them are results, too
 
     def restart(self) -> int:
         """Forgets the peak; returns the bytes that live now."""
