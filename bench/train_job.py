@@ -25,7 +25,6 @@ from bench.specs import group_of_one, plain_spec
 from dolly.base_model import load_for_prompt, locate
 from dolly.prompts import Prompt, user_content
 from dolly.train.batches import BatchOrder
-from dolly.train.model import compile_layers
 from dolly.training_set import Example
 
 MAX_TOKENS, HELD_OUT, SEED, RATE = 1024, 32, 17, 2e-4
@@ -146,12 +145,12 @@ def _padded(rows: list[Example]) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tool", choices=["dolly", "compiled", "trainer"])
+    parser.add_argument("tool", choices=["dolly", "trainer"])
     parser.add_argument("data", choices=["alpaca", "bank"])
     parser.add_argument("method", choices=["full", "lora"])
     parser.add_argument("--batch", type=int, required=True, help="rows of a step")
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--block", type=int, default=1024, help="tokens of a block; ours only")
+    parser.add_argument("--block", type=int, default=2048, help="tokens of a block; ours only")
     given = parser.parse_args()
     torch.manual_seed(SEED)
     base = locate("smollm2-135m-instruct", allow_network=False)
@@ -164,9 +163,7 @@ def main() -> None:
     test, train = rows[:HELD_OUT], rows[HELD_OUT:]
     before = held_out_loss(model, test)
     model.train()
-    if given.tool == "compiled":
-        compile_layers(model)
-    if given.tool != "trainer":
+    if given.tool == "dolly":
         losses, seconds = dolly(model, train, batch=given.batch, steps=given.steps, block=given.block)
     else:
         losses, seconds = trainer(model, train, batch=given.batch, steps=given.steps)
@@ -175,8 +172,6 @@ def main() -> None:
     tokens = sum(len(row.input_ids) for row in shown[given.batch * WARM_UP :])
     timed = sum(seconds[WARM_UP:])
     model.config._attn_implementation = "sdpa"
-    if given.tool == "compiled":
-        torch.compiler.set_stance("force_eager")
     figures = {
         "tokens": tokens,
         "seconds": round(timed, 2),

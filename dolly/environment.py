@@ -107,7 +107,11 @@ def checks(home: Path) -> list[Check]:
         Check("base model", str(model) if model else None, "make setup"),
         Check("home", f"{home} ({free:.0f} GiB free)" if os.access(place, os.W_OK) else None, "set home=FOLDER"),
         Check("memory", f"{memory_bytes() / 2**30:.0f} GiB, {os.cpu_count()} cores", ""),
-        Check("allocator", tcmalloc() or "glibc's; CPUs train faster with tcmalloc (Debian: libtcmalloc-minimal4)", ""),
+        Check(
+            "allocator",
+            allocator().get("LD_PRELOAD", "glibc: CPUs train faster with libtcmalloc-minimal4"),
+            "",
+        ),
         Check("git", shutil.which("git"), "install git: runs record the code's revision"),
     ]
     for package in ("pyspark", "delta-spark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
@@ -119,14 +123,15 @@ def checks(home: Path) -> list[Check]:
     return rows
 
 
-def tcmalloc() -> str | None:
-    """The library to preload where tensors are in the machine's memory, if it is installed.
+def allocator() -> dict[str, str]:
+    """Environment of a process whose tensors are in the machine's memory: with tcmalloc, if that is installed.
 
     glibc gives what a tensor has left back to the kernel, which clears each page again when the next one touches it: a
     third of a step's time. If told to keep it, it scatters small blocks between large ones and can take twice as much.
     """
-    found = (ctypes.util.find_library(name) for name in ("tcmalloc_minimal", "tcmalloc"))
-    return next(filter(None, found), None) if sys.platform == "linux" else None
+    names = ("tcmalloc_minimal", "tcmalloc")
+    found = filter(None, map(ctypes.util.find_library, names if sys.platform == "linux" else ()))
+    return next(({"LD_PRELOAD": library, "TCMALLOC_RELEASE_RATE": "0"} for library in found), {})
 
 
 def memory_bytes() -> int:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from dolly.environment import tcmalloc
+from dolly.environment import allocator
 from dolly.errors import TrainingError, TrainingStopped, UsageError
 
 STOP, STOPPED = "stop", "stopped"  # files by which processes are asked to save and end, and say that they did
@@ -90,8 +90,7 @@ def on_this_machine(processes: int) -> Starter:
     # torchrun would set one thread a process; gloo would look the host's name up in the network.
     threads = max(1, (os.cpu_count() or 1) // processes)
     defaults = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": loopback, "MASTER_ADDR": "127.0.0.1"}
-    if library := tcmalloc():
-        defaults["LD_PRELOAD"] = library
+    defaults |= allocator()
     return lambda spec, log: _Processes([*command, str(spec)], log, environment=defaults)
 
 

@@ -39,7 +39,7 @@ def _resident(key: str) -> int:
 def return_freed_memory() -> None:
     """Lets glibc give tensors' memory back as they go: what it keeps for later can double a training's memory.
 
-    tcmalloc, which `environment.tcmalloc` prefers, keeps it and needs no more.
+    tcmalloc, which `environment.allocator` prefers, keeps it and needs no more.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
