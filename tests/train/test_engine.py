@@ -77,7 +77,7 @@ def test_a_hostfile_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_sigterm_saves_and_the_same_command_goes_on(finished_run: Run, tmp_path: Path) -> None:
     shutil.copytree(finished_run.home / "tables", tmp_path / "home" / "tables")
-    settings = [f"home={tmp_path / 'home'}", "train.epochs=20", "train.checkpoint_every=1000"]
+    settings = [f"home={tmp_path / 'home'}", "train.epochs=8", "train.checkpoint_every=1000"]
     command = [sys.executable, "-m", "dolly.cli", "train", str(finished_run.config), *settings]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: [*tmp_path.glob("home/checkpoints/tiny-*/progress.json")], process)

@@ -29,9 +29,12 @@ def module(checkpointing: bool = False) -> LanguageModelLoss:
     return LanguageModelLoss(model)
 
 
-def fake(checkpointing: bool = False, lengths: tuple[int, ...] = (100, 60, 40)) -> tuple[Parameters, Any]:
+def fake(
+    checkpointing: bool = False, lengths: tuple[int, ...] = (100, 60, 40), frozen: bool = False
+) -> tuple[Parameters, Any]:
     with torch.device("meta"):
-        made = module(checkpointing)
+        made = module(checkpointing).requires_grad_(not frozen)
+        made.model.get_output_embeddings().weight.requires_grad_(True)
     with FakeTensorMode(allow_non_fake_inputs=True):
         without_contents(made)
         return Parameters.of(made), measure_pass(made, lengths=lengths)
@@ -79,6 +82,13 @@ def test_what_a_pass_keeps_is_what_autograd_saves() -> None:
     assert sum(held.values()) < found.first < 1.5 * sum(held.values())
     assert found.later > found.first
     assert float(loss) > 0
+
+
+def test_frozen_weights_are_no_part_of_a_pass() -> None:
+    sizes, found = fake(frozen=True)
+    assert sizes.trained_bytes < sizes.bytes / 2
+    assert found.later - found.first <= sizes.trained_bytes
+    assert found.first < fake()[1].first
 
 
 def test_checkpointing_keeps_less_and_longer_blocks_more() -> None:
