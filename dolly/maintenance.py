@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dolly.config import Config
 from dolly.home import Home
 from dolly.schema import TABLES
-from dolly.spark import start_session
+from dolly.spark import java_watched, start_session
 from dolly.tables import Tables
 
 
@@ -18,10 +18,12 @@ def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
     """
     home = Home.open(config.home)
     tables = Tables(home.tables)
-    spark = start_session(**config.spark.model_dump(), log=home.logs / "spark.log")
-    try:
-        for table in TABLES.values():
-            if tables.exists(table):
-                yield f"{table.name}: {tables.compact(spark, table, keep_hours=24 * keep_days)}"
-    finally:
-        spark.stop()
+    log = home.logs / "spark.log"
+    with java_watched(log):
+        spark = start_session(**config.spark.model_dump(), log=log)
+        try:
+            for table in TABLES.values():
+                if tables.exists(table):
+                    yield f"{table.name}: {tables.compact(spark, table, keep_hours=24 * keep_days)}"
+        finally:
+            spark.stop()

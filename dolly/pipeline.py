@@ -15,7 +15,7 @@ from rich.console import Console
 from dolly.config import Config
 from dolly.errors import UsageError
 from dolly.home import Home
-from dolly.spark import start_session
+from dolly.spark import java_watched, start_session
 from dolly.tables import Tables
 
 if TYPE_CHECKING:
@@ -83,21 +83,27 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     context = Context(config, home, Tables(home.tables), tracker)
     plain = config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
-    try:
-        with tracker.parent(name=" → ".join(dict.fromkeys((stages[0], stages[-1]))), config=text, params=_flat(plain)):
-            for name in stages:
-                if name in _WITHOUT_SPARK and not (name == "train" and config.train.launch.by == "spark"):
-                    context.stop_spark()
-                started = time.monotonic()
-                context.console.print(f"[bold]{name}[/bold]")
-                with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
-                    importlib.import_module(f"dolly.{name}.stage").run(context)
-                if name == data_end:
-                    _report(context)
-                context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
-    finally:
+    with java_watched(home.logs / "spark.log"):
+        try:
+            with tracker.parent(name=run_name, config=text, params=_flat(plain)):
+                for name in stages:
+                    _run_stage(context, name, with_report=name == data_end)
+        finally:
+            context.stop_spark()
+
+
+def _run_stage(context: Context, name: str, *, with_report: bool) -> None:
+    if name in _WITHOUT_SPARK and not (name == "train" and context.config.train.launch.by == "spark"):
         context.stop_spark()
+    started = time.monotonic()
+    context.console.print(f"[bold]{name}[/bold]")
+    with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
+        importlib.import_module(f"dolly.{name}.stage").run(context)
+    if with_report:
+        _report(context)
+    context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
 
 
 def _report(context: Context) -> None:

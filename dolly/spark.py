@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,11 @@ def start_session(
         master: `local[N]` or a cluster's URL.
         driver_memory: as Spark writes it, e.g. `2g`.
         shuffle_partitions: partitions after a shuffle.
-        conf: further Spark properties; they win over ours.
+        conf: further Spark properties; they win over ours, Java's options are added to ours.
         log: file for what the JVM prints.
 
     Raises:
-        EnvironmentFault: no Java, or no Delta jars.
+        EnvironmentFault: no Java, no Delta jars, or a Java that does not start.
     """
     java = find_java()
     if java is None:
@@ -40,16 +41,26 @@ def start_session(
     os.environ["JAVA_HOME"] = str(java)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions)
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("dolly")
-    for key, value in (settings | conf).items():
+    for key, value in (settings | conf | _java_options(conf)).items():
         builder = builder.config(key, value)
-    with _stderr_to(log):
-        return builder.getOrCreate()
+    try:
+        with _stderr_to(log):
+            return builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise EnvironmentFault(
+            found="a Java that ends as soon as Spark starts it",
+            expected="a JVM with the options of spark.conf",
+            fix=f"read the end of {log}; most often an extraJavaOptions or spark.driver_memory that Java does not take",
+        ) from error
 
 
 def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
@@ -72,6 +83,48 @@ def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "WARN",
     }
+
+
+def _java_options(conf: dict[str, str]) -> dict[str, str]:
+    """Room for compiled code: with the first compiler alone Java keeps 48 MB, which a run fills, and then dies."""
+    keys = [f"spark.{side}.extraJavaOptions" for side in ("driver", "executor")]
+    return {key: f"-XX:ReservedCodeCacheSize=256m {conf.get(key, '')}".strip() for key in keys}
+
+
+@contextmanager
+def java_watched(log: Path) -> Iterator[None]:
+    """Tells of a JVM that ended while it was needed as such, and not as whatever then failed in Python.
+
+    Raises:
+        EnvironmentFault: the JVM ended.
+    """
+    from py4j.protocol import Py4JError
+
+    try:
+        yield
+    except (Py4JError, ConnectionError, EOFError) as error:
+        code = _java_exit_code()
+        if code is None:
+            raise
+        raise EnvironmentFault(
+            found=f"Spark's Java process ended while it worked, with exit code {code}",
+            expected="it to live as long as the run",
+            fix=f"read the end of {log}; -9 is the system's kill, most often for want of memory: lower "
+            "spark.driver_memory or end other programs; the same command goes on where this run ended",
+        ) from error
+
+
+def _java_exit_code() -> int | None:
+    """Of the JVM that this process started; None while it runs, or if there was none."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return None
+    with suppress(subprocess.TimeoutExpired):  # its sockets close a moment before it ends
+        gateway.proc.wait(1)
+    code: int | None = gateway.proc.returncode
+    return code
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def _hashed(uri: str, rows: DataFrame) -> Snapshot:
 @contextmanager
 def _told(place: str, expected: str) -> Iterator[None]:
     """Whatever Spark or a driver finds wrong with the place is the source's fault, told in one line."""
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
