@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Run, dolly, tiny_config
+from tests.support import QUICK_JAVA, Run, dolly, tiny_config
 
 # Two test processes share two cores: threads of PyTorch that wait for one another would take longer than one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -79,7 +79,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         master="local[2]",
         driver_memory="2g",
         shuffle_partitions=2,
-        conf={"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"},
+        conf={"spark.driver.extraJavaOptions": QUICK_JAVA},
         log=tmp_path_factory.mktemp("spark") / "spark.log",
     )
     yield session

@@ -17,7 +17,7 @@ import pytest
 from dolly.java import find_java
 from dolly.schema import GOLD_EXAMPLES
 from dolly.tables import Tables
-from tests.support import Run, dolly, free_port, tiny_config
+from tests.support import QUICK_JAVA, Run, dolly, free_port, tiny_config
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ def test_two_workers_make_the_same_gold_rows_and_train_to_the_same_losses(
     key = tmp_path / "privacy.key"
     key.write_bytes((finished_run.home / "privacy.key").read_bytes())
     key.chmod(0o600)
-    quick = {f"spark.{side}.extraJavaOptions": "-XX:TieredStopAtLevel=1" for side in ("driver", "executor")}
+    quick = {f"spark.{side}.extraJavaOptions": QUICK_JAVA for side in ("driver", "executor")}
     spark = {"master": master, "shuffle_partitions": 3, "conf": {"spark.executor.memory": "1g"} | quick}
     config = tiny_config(tmp_path, tiny_base, spark=spark, clean={"privacy": {"key_file": str(key)}})
     training = ["train.processes=2", "train.zero_stage=2", "train.launch.by=spark"]

@@ -11,11 +11,11 @@ import pytest
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, CHECKED, REJECTED, SILVER_DOCUMENTS, SILVER_EXAMPLES
 from dolly.tables import Tables
 from tests.corpus import Corpus, make_corpus
-from tests.support import dolly
+from tests.support import QUICK_JAVA, dolly
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-QUICK = {"spark": {"conf": {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}, "driver_memory": "3g"}}
+QUICK = {"spark": {"conf": {"spark.driver.extraJavaOptions": QUICK_JAVA}, "driver_memory": "3g"}}
 
 
 @pytest.fixture(scope="module")

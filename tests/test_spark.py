@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dolly.spark import java_watched
+from tests.support import QUICK_JAVA
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,12 +43,12 @@ def dying(log: Path, options: str) -> str:
 
 def test_java_has_room_for_compiled_code_beside_the_users_options(spark: SparkSession) -> None:
     assert spark.sparkContext._jvm is not None
-    given = spark.sparkContext._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()
-    assert {"-XX:ReservedCodeCacheSize=256m", "-XX:TieredStopAtLevel=1"} <= set(given)
+    given = set(spark.sparkContext._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments())
+    assert {"-XX:ReservedCodeCacheSize=256m", *QUICK_JAVA.split()} <= given
 
 
 def test_a_killed_java_is_told_as_such(tmp_path: Path) -> None:
-    said = dying(tmp_path / "spark.log", "-XX:TieredStopAtLevel=1")
+    said = dying(tmp_path / "spark.log", QUICK_JAVA)
     assert "EnvironmentFault" in said
     assert f"exit code -{signal.SIGKILL.value}" in said
     assert str(tmp_path / "spark.log") in said
