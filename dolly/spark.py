@@ -100,18 +100,27 @@ def java_watched(log: Path) -> Iterator[None]:
     """
     from py4j.protocol import Py4JError
 
+    written_before = log.stat().st_size if log.exists() else 0
     try:
         yield
     except (Py4JError, ConnectionError, EOFError) as error:
         code = _java_exit_code()
         if code is None:
             raise
+        ended = f"Spark's Java process ended while it worked, with exit code {code}"
         raise EnvironmentFault(
-            found=f"Spark's Java process ended while it worked, with exit code {code}",
+            found=f"{ended}; the last error in its log: {_last_error(log, written_before)}",
             expected="it to live as long as the run",
             fix=f"read the end of {log}; -9 is the system's kill, most often for want of memory: lower "
             "spark.driver_memory or end other programs; the same command goes on where this run ended",
         ) from error
+
+
+def _last_error(log: Path, start: int) -> str:
+    """The last line of a log that tells of an error, from a byte on."""
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
+    errors = [line for line in lines if "ERROR" in line or "Error" in line]
+    return errors[-1][:300] if errors else "none"
 
 
 def _java_exit_code() -> int | None:

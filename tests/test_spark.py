@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dolly.errors import EnvironmentFault
 from dolly.spark import java_watched
 from tests.support import QUICK_JAVA
 
@@ -52,6 +53,23 @@ def test_a_killed_java_is_told_as_such(tmp_path: Path) -> None:
     assert "EnvironmentFault" in said
     assert f"exit code -{signal.SIGKILL.value}" in said
     assert str(tmp_path / "spark.log") in said
+
+
+def test_the_last_error_of_its_log_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "spark.log"
+    log.write_text("09:00 ERROR of the run before\n")
+    monkeypatch.setattr("dolly.spark._java_exit_code", lambda: 50)
+
+    def ended(written: str) -> None:
+        with java_watched(log):
+            with log.open("a") as file:
+                file.write(written)
+            raise ConnectionResetError("gone")
+
+    with pytest.raises(EnvironmentFault, match="exit code 50; the last error in its log: none; expected"):
+        ended("10:00 INFO begins\n")
+    with pytest.raises(EnvironmentFault, match="the last error in its log: 10:01 ERROR out of space; expected"):
+        ended("10:00 ERROR first\n10:01 ERROR out of space\n10:02 INFO shutdown hook\n")
 
 
 def test_a_java_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> None:
