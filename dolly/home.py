@@ -53,5 +53,10 @@ class Home:
         return self.root / "logs"
 
     @property
+    def spark_log(self) -> Path:
+        """What the JVM prints."""
+        return self.logs / "spark.log"
+
+    @property
     def tracking_uri(self) -> str:
         return f"sqlite:///{self.root / 'mlflow.db'}"

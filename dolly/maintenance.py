@@ -18,9 +18,8 @@ def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
     """
     home = Home.open(config.home)
     tables = Tables(home.tables)
-    log = home.logs / "spark.log"
-    with java_watched(log):
-        spark = start_session(**config.spark.model_dump(), log=log)
+    with java_watched(home.spark_log):
+        spark = start_session(**config.spark.model_dump(), log=home.spark_log)
         try:
             for table in TABLES.values():
                 if tables.exists(table):

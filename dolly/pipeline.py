@@ -48,7 +48,7 @@ class Context:
     def spark(self) -> SparkSession:
         """The Spark session, started at first use."""
         if self._spark is None:
-            self._spark = start_session(**self.config.spark.model_dump(), log=self.home.logs / "spark.log")
+            self._spark = start_session(**self.config.spark.model_dump(), log=self.home.spark_log)
         return self._spark
 
     def stop_spark(self) -> None:
@@ -85,7 +85,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
-    with java_watched(home.logs / "spark.log"):
+    with java_watched(home.spark_log):
         try:
             with tracker.parent(name=run_name, config=text, params=_flat(plain)):
                 for name in stages:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ def start_session(
         master: `local[N]` or a cluster's URL.
         driver_memory: as Spark writes it, e.g. `2g`.
         shuffle_partitions: partitions after a shuffle.
-        conf: further Spark properties; they win over ours, Java's options are added to ours.
+        conf: further Spark properties; they win over ours.
         log: file for what the JVM prints.
 
     Raises:
@@ -48,7 +48,7 @@ def start_session(
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("dolly")
-    for key, value in (settings | conf | _java_options(conf)).items():
+    for key, value in (settings | conf).items():
         builder = builder.config(key, value)
     try:
         with _stderr_to(log):
@@ -64,11 +64,16 @@ def start_session(
 
 
 def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
+    # Room for compiled code, before the user's extraJavaOptions: with the first compiler alone Java keeps 48 MB,
+    # which a run fills; nothing more is compiled then.
+    java_options = "-XX:ReservedCodeCacheSize=256m"
     return {
         "spark.jars": ",".join(str(jar) for jar in delta_jars()),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.memory": driver_memory,
+        "spark.driver.defaultJavaOptions": java_options,
+        "spark.executor.defaultJavaOptions": java_options,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         # Few files: Delta's default of 50 partitions for its own log costs seconds a commit.
         "spark.databricks.delta.snapshotPartitions": "2",
@@ -83,12 +88,6 @@ def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "WARN",
     }
-
-
-def _java_options(conf: dict[str, str]) -> dict[str, str]:
-    """Room for compiled code: with the first compiler alone Java keeps 48 MB, which a run fills, and then dies."""
-    keys = [f"spark.{side}.extraJavaOptions" for side in ("driver", "executor")]
-    return {key: f"-XX:ReservedCodeCacheSize=256m {conf.get(key, '')}".strip() for key in keys}
 
 
 @contextmanager
@@ -118,7 +117,7 @@ def java_watched(log: Path) -> Iterator[None]:
 
 def _last_error(log: Path, start: int) -> str:
     """The last line of a log that tells of an error, from a byte on."""
-    lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
     errors = [line for line in lines if "ERROR" in line or "Error" in line]
     return errors[-1][:300] if errors else "none"
 
@@ -130,9 +129,10 @@ def _java_exit_code() -> int | None:
     gateway = SparkContext._gateway
     if gateway is None:
         return None
-    with suppress(subprocess.TimeoutExpired):  # its sockets close a moment before it ends
-        gateway.proc.wait(1)
-    code: int | None = gateway.proc.returncode
+    try:
+        code: int = gateway.proc.wait(1)  # its sockets close a moment before it ends
+    except subprocess.TimeoutExpired:
+        return None
     return code
 
 
