@@ -18,7 +18,7 @@ from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
-from dolly.home import Home
+from dolly.state import State
 
 app = typer.Typer(
     help="Fine-tune open language models on your own data, on your own machines.",
@@ -125,7 +125,7 @@ def ask(
 
     from dolly.register.registry import load_registered, only_model
 
-    mlflow.set_tracking_uri(Home.open(home).tracking_uri)
+    mlflow.set_tracking_uri(State.at(home).tracking)
     loaded, _ = load_registered(model or only_model(), alias=alias)
     ids = loaded.prompt_ids([{"role": "user", "content": question}])
     made = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dolly.cli_options import HomeFolder, console
-from dolly.home import Home
+from dolly.state import State
 
 
 def doctor(home: HomeFolder = ".dolly") -> None:
@@ -41,9 +41,9 @@ def ui(home: HomeFolder = ".dolly", port: Annotated[int, typer.Option(help="port
     """Open the MLflow UI on the runs of a home folder."""
     from dolly.serve.server import bind
 
-    opened = Home.open(home)
+    state = State.at(home)
     bind("127.0.0.1", port).close()
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", opened.tracking_uri, "--default-artifact-root", opened.artifacts.as_uri()]
+    stores = ["--backend-store-uri", state.tracking, "--default-artifact-root", str(state.artifacts)]
     console.print(f"MLflow UI at http://127.0.0.1:{port}; Ctrl-C stops it")
     os.execv(sys.executable, [*command, *stores])

@@ -9,14 +9,14 @@ from rich.table import Table as Printed
 
 from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
 from dolly.config_file import load_config
-from dolly.home import Home
+from dolly.state import State
 
 
 def tables(home: HomeFolder = ".dolly") -> None:
     """List the tables: version, rows, size, last writer."""
     from dolly.tables import Tables
 
-    lines = Tables(Home.open(home).tables).overview()
+    lines = Tables(State.at(home).tables).overview()
     printed = Printed("table", "version", "rows", "size", "last writer")
     for line in lines:
         printed.add_row(line.name, str(line.version), f"{line.rows:,}", _bytes(line.size), line.last_writer)
@@ -32,13 +32,13 @@ def rows(
     from dolly.tables import Tables
     from dolly.tracking import models_trained_on
 
-    opened = Home.open(home)
-    events = life(Tables(opened.tables), identity)
+    state = State.at(home)
+    events = life(Tables(state.tables), identity)
     for event in events:
         console.print(f"[bold]{event.table}[/bold]")
         for name, text in event.facts.items():
             console.print(f"  {name:<16} {text}", markup=False)
-    for line in models_trained_on(opened, training_sets(events)):
+    for line in models_trained_on(state, training_sets(events)):
         console.print(f"[bold]model[/bold]\n  {line}")
 
 
@@ -53,7 +53,7 @@ def rejected(
     from dolly.tables import Tables
 
     columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
-    found = Tables(Home.open(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
+    found = Tables(State.at(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
     if rule:
         printed = Printed("id", "source", "place", "detail")
         for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):

@@ -112,6 +112,18 @@ class Serve(Section):
     max_new_tokens: int = Field(256, ge=1, description="upper limit a request may ask for")
 
 
+class State(Section):
+    """Where state is kept; null: under `home`. Credentials come from the environment, never from a config."""
+
+    tables: str | None = Field(
+        None, description="folder, object store (s3a://, abfss://, gs://) or catalog.schema of a metastore"
+    )
+    tracking: str | None = Field(None, description="SQLite file, http(s):// of an MLflow server, or postgresql://")
+    registry: str | None = Field(None, description="as tracking, which is the default")
+    artifacts: str | None = Field(None, description="folder or object store; of a server that null leaves to it")
+    checkpoints: str | None = Field(None, description="folder that all training machines share")
+
+
 class Cost(Section):
     """What an hour of the machine costs; for the estimate in each run."""
 
@@ -124,6 +136,7 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="data set and experiment name")
     home: str = Field(".dolly", description="folder that holds all that runs write")
+    state: State = State()
     seed: int = 17
     allow_network: bool = Field(False, description="may models be fetched from a hub?")
     sources: tuple[Source, ...] = Field(min_length=1)

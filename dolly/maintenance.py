@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dolly.config import Config
-from dolly.home import Home
 from dolly.schema import TABLES
 from dolly.spark import java_watched, start_session
+from dolly.state import State
 from dolly.tables import Tables
 
 
@@ -16,10 +16,10 @@ def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
 
     A model's rows can be read back for as long as the versions that it was trained on are kept.
     """
-    home = Home.open(config.home)
-    tables = Tables(home.tables)
-    with java_watched(home.spark_log):
-        spark = start_session(**config.spark.model_dump(), log=home.spark_log)
+    state = State.of(config)
+    tables = Tables(state.tables)
+    with java_watched(state.spark_log):
+        spark = start_session(**config.spark.model_dump(), log=state.spark_log)
         try:
             for table in TABLES.values():
                 if tables.exists(table):

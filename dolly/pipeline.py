@@ -14,8 +14,8 @@ from rich.console import Console
 
 from dolly.config import Config
 from dolly.errors import UsageError
-from dolly.home import Home
 from dolly.spark import java_watched, start_session
+from dolly.state import State
 from dolly.tables import Tables
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Context:
     """
 
     config: Config
-    home: Home
+    state: State
     tables: Tables
     tracker: Tracker
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
@@ -48,7 +48,7 @@ class Context:
     def spark(self) -> SparkSession:
         """The Spark session, started at first use."""
         if self._spark is None:
-            self._spark = start_session(**self.config.spark.model_dump(), log=self.home.spark_log)
+            self._spark = start_session(**self.config.spark.model_dump(), log=self.state.spark_log)
         return self._spark
 
     def stop_spark(self) -> None:
@@ -71,21 +71,21 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     """
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
-    home = Home.open(config.home)
+    state = State.of(config)
     from dolly.tracking import Tracker
 
     tracker = Tracker(
-        home,
+        state,
         experiment=config.name,
         price_per_hour=config.cost.price_per_hour,
         currency=config.cost.currency,
     )
-    context = Context(config, home, Tables(home.tables), tracker)
+    context = Context(config, state, Tables(state.tables), tracker)
     plain = config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
-    with java_watched(home.spark_log):
+    with java_watched(state.spark_log):
         try:
             with tracker.parent(name=run_name, config=text, params=_flat(plain)):
                 for name in stages:

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dolly.home import Home
 from dolly.schema import Table
+from dolly.state import State
 from dolly.tables import Tables
 
 _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "pyspark", "delta-spark", "deltalake", "mlflow")
@@ -71,17 +71,17 @@ class StageRun:
 class Tracker:
     """Starts the runs of one experiment."""
 
-    def __init__(self, home: Home, *, experiment: str, price_per_hour: float, currency: str) -> None:
+    def __init__(self, state: State, *, experiment: str, price_per_hour: float, currency: str) -> None:
         import mlflow
 
         for name in ("mlflow", "alembic"):  # reports of its own schema and of each artifact
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._tables = Tables(home.tables)
+        self._tables = Tables(state.tables)
         self._price, self._currency = price_per_hour, currency
-        self.uri = home.tracking_uri
+        self.uri = state.tracking
         mlflow.set_tracking_uri(self.uri)
         if mlflow.get_experiment_by_name(experiment) is None:
-            mlflow.create_experiment(experiment, artifact_location=home.artifacts.as_uri())
+            mlflow.create_experiment(experiment, artifact_location=state.artifacts)
         mlflow.set_experiment(experiment)
 
     @contextmanager
@@ -167,13 +167,13 @@ class MetricWriter:
         self._client.log_batch(self._run_id, metrics=batch, synchronous=True)
 
 
-def models_trained_on(home: Home, training_sets: Sequence[str]) -> list[str]:
+def models_trained_on(state: State, training_sets: Sequence[str]) -> list[str]:
     """One line for each registered model version that was trained on one of the sets."""
     import mlflow
 
     if not training_sets:
         return []
-    found = mlflow.MlflowClient(home.tracking_uri).search_model_versions()
+    found = mlflow.MlflowClient(state.tracking).search_model_versions()
     return [
         f"{version.name} version {version.version}, training set {version.tags['training_set'][:12]}, "
         f"run {version.run_id}"

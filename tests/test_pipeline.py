@@ -15,8 +15,8 @@ import mlflow
 import pytest
 
 from dolly.cli import main
-from dolly.home import Home
 from dolly.schema import BRONZE_EXAMPLES, GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES, TABLES, Table
+from dolly.state import State
 from dolly.tables import Tables
 from tests.support import SAMPLE, Run, dolly, tiny_config
 
@@ -31,7 +31,7 @@ def rows(home: Path, table: Table, scope: str = "tiny") -> list[dict[str, Any]]:
 
 
 def client(home: Path) -> mlflow.MlflowClient:
-    return mlflow.MlflowClient(Home(home).tracking_uri)
+    return mlflow.MlflowClient(State.at(home).tracking)
 
 
 def runs(home: Path) -> list[Any]:

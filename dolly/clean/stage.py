@@ -44,7 +44,7 @@ def run(context: Context) -> None:
     """Cleans the config's rows; each ends in one of the silver tables or in `rejected`."""
     with context.tracker.stage("clean") as stage:
         _ = context.spark  # rules are column expressions, which need a session
-        rules = row_rules(context.config, context.home)
+        rules = row_rules(context.config, context.state)
         bronze = _bronze(context, stage, rules)
         _check(context, bronze, rules)
         good = _checked(context).where("rule IS NULL")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dolly.config import Config
 from dolly.errors import DataError, ModelError
-from dolly.home import Home
 from dolly.register.registry import CHAMPION, load_registered
 from dolly.serve.server import bind, serve_forever, serving
+from dolly.state import State
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
@@ -61,7 +61,7 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     from dolly.serve.app import make_app
 
     listener = bind(config.serve.host, config.serve.port)
-    mlflow.set_tracking_uri(Home.open(config.home).tracking_uri)
+    mlflow.set_tracking_uri(State.of(config).tracking)
     name = config.register_.name
     model, version = load_registered(name, alias=alias)
     app = make_app(model, name=name, version=version, max_new_tokens=config.serve.max_new_tokens)

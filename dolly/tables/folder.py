@@ -31,8 +31,8 @@ class Changes:
 class TableFolder:
     """The Delta tables under one folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
 
     def path(self, table: Table) -> Path:
         return self.root / table.name

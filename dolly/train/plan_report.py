@@ -10,7 +10,7 @@ from rich.table import Table
 
 from dolly.config import Config
 from dolly.environment import memory_bytes
-from dolly.home import Home
+from dolly.state import State
 from dolly.tables import Tables
 from dolly.train.memory import Memory
 from dolly.train.plan import EFFICIENCY, GPUS, Method, Offer, Planner
@@ -30,7 +30,7 @@ def planner(config: Config) -> Planner:
     from dolly.prompts import Prompt
     from dolly.train.model import shape
 
-    rows = read_training_set(Tables(Home.open(config.home).tables), dataset=config.name)
+    rows = read_training_set(Tables(State.of(config).tables), dataset=config.name)
     base = locate(config.model.base, allow_network=config.allow_network)
     tokenizer = load_tokenizer(base)
     Prompt(config.model.prompt_format, config.model.system).prepare_tokenizer(tokenizer)

@@ -38,7 +38,7 @@ def run(context: Context) -> None:
             trained_now = not (folder / "result.json").exists()
             if trained_now:
                 spec.write(folder / "spec.json")
-                log = context.home.logs / f"train-{folder.name}.log"
+                log = context.state.logs / f"train-{folder.name}.log"
                 context.say(f"{len(rows.train):,} rows, log in {log}")
                 with _bar(context) as follow:
                     launch(
@@ -55,7 +55,7 @@ def run(context: Context) -> None:
             scope=config.name,
             writer="dolly train",
         )
-        (context.home.checkpoints / f"{config.name}.latest").write_text(folder.name)
+        (context.state.checkpoints / f"{config.name}.latest").write_text(folder.name)
         stage.tags({"trained_now": trained_now, "resumed_at": result["resumed_at"], "weights": folder / "final"})
         stage.metrics(summary(result))
         context.say(_told(result, trained_now=trained_now))
@@ -70,11 +70,11 @@ def _spec(context: Context, rows: TrainingSet, *, run_id: str) -> TrainSpec:
         base_sha256=weights_sha256(base),
         gold_version=rows.version,
         training_set=rows.sha256,
-        tables_root=str(context.home.tables),
+        tables_root=context.state.tables,
         tracking_uri=context.tracker.uri,
         run_id=run_id,
     )
-    return replace(spec, output=str(context.home.checkpoints / f"{config.name}-{spec.sha256[:12]}"))
+    return replace(spec, output=str(context.state.checkpoints / f"{config.name}-{spec.sha256[:12]}"))
 
 
 def _starter(context: Context) -> Starter:
@@ -108,14 +108,14 @@ def latest_training(context: Context) -> Path:
     Raises:
         DataError: there is none.
     """
-    pointer = context.home.checkpoints / f"{context.config.name}.latest"
+    pointer = context.state.checkpoints / f"{context.config.name}.latest"
     if not pointer.exists():
         raise DataError(
-            found=f"no finished training of {context.config.name} in {context.home.checkpoints}",
+            found=f"no finished training of {context.config.name} in {context.state.checkpoints}",
             expected="the weights that the train stage leaves",
             fix="run the train stage first",
         )
-    return context.home.checkpoints / pointer.read_text()
+    return context.state.checkpoints / pointer.read_text()
 
 
 def _told(result: dict[str, Any], *, trained_now: bool) -> str:

@@ -34,7 +34,7 @@ def main(path: str) -> int:
     # On a CPU it would compile a shared-memory all-reduce first, which gloo does without a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo")
-    rows = read_training_set(Tables(Path(spec.tables_root)), dataset=spec.dataset, version=spec.gold_version)
+    rows = read_training_set(Tables(spec.tables_root), dataset=spec.dataset, version=spec.gold_version)
     if rows.sha256 != spec.training_set:
         raise ModelError(
             found=f"version {spec.gold_version} of gold_examples with other rows than the run asked for",

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from dolly.config import Config
-from dolly.home import Home
 from dolly.ingest import stage
 from dolly.pipeline import Context
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
+from dolly.state import State
 from dolly.tables import Tables
 
 
@@ -23,8 +23,8 @@ class Ingester:
     """Runs the stage in one home; `measured` are the metrics of the last run."""
 
     def __init__(self, spark: Any, root: Path) -> None:
-        self._spark, self._home = spark, Home.open(root)
-        self.tables = Tables(self._home.tables)
+        self._spark, self._state = spark, State.at(root)
+        self.tables = Tables(self._state.tables)
         self.measured: dict[str, float] = {}
 
     def __call__(self, *sources: dict[str, Any], name: str = "mine", **more: Any) -> str:
@@ -33,7 +33,7 @@ class Ingester:
         console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
         self.measured = {}
         tracker: Any = self
-        stage.run(Context(config, self._home, self.tables, tracker, console, self._spark))
+        stage.run(Context(config, self._state, self.tables, tracker, console, self._spark))
         printed: Any = console.file
         return str(printed.getvalue())
 

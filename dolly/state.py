@@ -1,0 +1,114 @@
+"""Where everything that runs write is kept: tables, tracking, registry, artifacts, checkpoints, logs, the privacy key.
+
+By default all of it is under one folder, `home`; the config's section `state` puts parts of it elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from dolly.config import Config
+from dolly.errors import EnvironmentFault
+
+
+@dataclass(frozen=True)
+class State:
+    """Addresses of one home.
+
+    `tables` is a folder, an object store's URI or `catalog.schema`; `tracking` and `registry` are MLflow's URIs;
+    `artifacts` is a URI, None where the tracking server decides; `checkpoints` is a folder that all training
+    processes share.
+    """
+
+    home: Path
+    tables: str
+    tracking: str
+    registry: str
+    artifacts: str | None
+    checkpoints: Path
+
+    @classmethod
+    def of(cls, config: Config) -> State:
+        """The addresses of a config, whose paths are absolute; makes the folders.
+
+        Raises:
+            EnvironmentFault: a folder can't be written.
+        """
+        home, asked = Path(config.home).expanduser().resolve(), config.state
+        tracking = _store(asked.tracking, home / "mlflow.db")
+        served = tracking.startswith(("http://", "https://"))
+        default = None if served else (home / "artifacts").as_uri()
+        state = cls(
+            home=home,
+            tables=asked.tables or str(home / "tables"),
+            tracking=tracking,
+            registry=_store(asked.registry, home / "mlflow.db") if asked.registry else tracking,
+            artifacts=_artifacts(asked.artifacts) if asked.artifacts else default,
+            checkpoints=Path(asked.checkpoints or home / "checkpoints"),
+        )
+        state._make_folders()
+        return state
+
+    @classmethod
+    def at(cls, home: str | Path) -> State:
+        """The addresses of a home folder where no config puts anything elsewhere; makes the folders.
+
+        Raises:
+            EnvironmentFault: a folder can't be written.
+        """
+        root = Path(home).expanduser().resolve()
+        tracking = _store(None, root / "mlflow.db")
+        artifacts = (root / "artifacts").as_uri()
+        state = cls(root, str(root / "tables"), tracking, tracking, artifacts, root / "checkpoints")
+        state._make_folders()
+        return state
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def spark_log(self) -> Path:
+        """What the JVM prints."""
+        return self.logs / "spark.log"
+
+    @property
+    def privacy_key(self) -> Path:
+        """The key of the pseudonyms, unless the config names another file."""
+        return self.home / "privacy.key"
+
+    def _make_folders(self) -> None:
+        folders = [self.home, self.logs, self.checkpoints]
+        folders += [Path(self.tables)] if _is_folder(self.tables) else []
+        folders += (
+            [Path(self.artifacts.removeprefix("file://"))] if (self.artifacts or "").startswith("file:///") else []
+        )
+        for folder in folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / ".writable"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise EnvironmentFault(
+                    found=f"the folder {folder} can't be written ({error.strerror})",
+                    expected="a folder on a disk with room that this user may write",
+                    fix="set home or a key of state to another folder, or change its permissions",
+                ) from error
+
+
+def _is_folder(address: str) -> bool:
+    return address.startswith("/")
+
+
+def _store(address: str | None, default: Path) -> str:
+    """MLflow's URI of a SQLite file, a server or a database."""
+    address = address or str(default)
+    return address if "://" in address else f"sqlite:///{address}"
+
+
+def _artifacts(address: str) -> str:
+    return address if "://" in address else Path(address).as_uri()
