@@ -83,9 +83,8 @@ class State:
     def _make_folders(self) -> None:
         folders = [self.home, self.logs, self.checkpoints]
         folders += [Path(self.tables)] if _is_folder(self.tables) else []
-        folders += (
-            [Path(self.artifacts.removeprefix("file://"))] if (self.artifacts or "").startswith("file:///") else []
-        )
+        if self.artifacts and self.artifacts.startswith("file:///"):
+            folders.append(Path(url2pathname(urlsplit(self.artifacts).path)))
         for folder in folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
