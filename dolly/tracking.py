@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dolly.result import StageResult
 from dolly.schema import Table
 from dolly.state import State
 from dolly.tables import Tables
@@ -29,9 +30,14 @@ _FIGURES = "report.json"
 class StageRun:
     """The MLflow run of one stage."""
 
-    def __init__(self, run_id: str, tables: Tables) -> None:
-        self.run_id = run_id
+    def __init__(self, name: str, run_id: str, tables: Tables) -> None:
+        self.name, self.run_id = name, run_id
         self._tables = tables
+        self._figures: dict[str, float] = {}
+
+    def result(self, *, ids: Mapping[str, str] | None = None, paths: Mapping[str, str] | None = None) -> StageResult:
+        """What the stage returns: all metrics logged so far, and what identifies and holds its results."""
+        return StageResult(self.name, self.run_id, dict(self._figures), dict(ids or {}), dict(paths or {}))
 
     def input(self, table: Table, *, version: int | None = None, role: str) -> int:
         """Records that the stage reads `table`, at `version` or the newest; returns the version."""
@@ -59,7 +65,9 @@ class StageRun:
     def metrics(self, values: Mapping[str, float | None]) -> None:
         import mlflow
 
-        mlflow.log_metrics({key: float(value) for key, value in values.items() if value is not None})
+        known = {key: float(value) for key, value in values.items() if value is not None}
+        self._figures |= known
+        mlflow.log_metrics(known)
 
     def table(self, name: str, columns: Mapping[str, list[Any]]) -> None:
         """Stores a table that the UI shows, as an artifact."""
@@ -109,7 +117,7 @@ class Tracker:
 
         started = time.monotonic()
         with mlflow.start_run(run_name=name, nested=True, tags={"stage": name, **_origin()}) as run:
-            stage = StageRun(run.info.run_id, self._tables)
+            stage = StageRun(name, run.info.run_id, self._tables)
             try:
                 yield stage
             finally:
