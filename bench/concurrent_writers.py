@@ -138,7 +138,7 @@ def _spark_writer(tables: Tables, number: int) -> Callable[[str], None]:
 
     from dolly.spark import start_session
 
-    log = tables.root / f"spark-{number}.log"
+    log = Path(tables.address) / f"spark-{number}.log"
     spark = start_session(master="local[1]", driver_memory="1g", shuffle_partitions=1, conf=SPARK_CONF, log=log)
 
     def append(key: str) -> None:

@@ -59,7 +59,7 @@ def life(tables: Tables, identity: str) -> list[Event]:
     ids = {row[_IDENTITY[table]].split("#")[0] for table, rows in found.items() for row in rows}
     if not ids:
         raise DataError(
-            found=f"no row whose id begins with {identity!r} in {tables.root}",
+            found=f"no row whose id begins with {identity!r} in {tables.address}",
             expected="an example_id or document_id, or its beginning",
             fix="take one from a table, from dolly rejected or from the report of a run",
         )

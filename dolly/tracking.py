@@ -46,7 +46,7 @@ class StageRun:
         from mlflow.data.meta_dataset import MetaDataset
 
         pinned = self._tables.version(table) if version is None else version
-        source = DeltaDatasetSource(path=str(self._tables.path(table)), delta_table_version=pinned)
+        source = DeltaDatasetSource(path=self._tables.location(table), delta_table_version=pinned)
         # MLflow builds this class itself, though it leaves `profile` abstract.
         dataset = MetaDataset(source, name=table.name, digest=f"v{pinned}")  # type: ignore[abstract]
         mlflow.log_input(dataset, context=role)

@@ -64,11 +64,11 @@ def test_the_time_of_arrival_stays_the_first(spark: Any, tables: Tables) -> None
     def bronze(output: str, day: int) -> Any:
         texts = ["raw", "question", "", output, None, "", "", "", ""]
         arrived = dt.datetime(2026, 1, day, tzinfo=dt.UTC)
-        return spark.createDataFrame([("r1", "s", "private", "file", 0, *texts, 7, arrived)], schema)
+        return spark.createDataFrame([("d", "r1", "s", "private", "file", 0, *texts, 7, arrived)], schema)
 
     for output, day in (("old", 1), ("new", 2)):
-        tables.sync(bronze(output, day), BRONZE_EXAMPLES, scope={"source": "s"}, writer="test")
-    (row,) = tables.read_arrow(BRONZE_EXAMPLES, columns=["output", "arrived_at"], scope="s").to_pylist()
+        tables.sync(bronze(output, day), BRONZE_EXAMPLES, scope={"dataset": "d"}, writer="test")
+    (row,) = tables.read_arrow(BRONZE_EXAMPLES, columns=["output", "arrived_at"], scope="d").to_pylist()
     assert row["output"] == "new"
     assert row["arrived_at"].day == 1
 
@@ -175,7 +175,7 @@ def test_changes_are_recorded_row_by_row(spark: Any, tables: Tables) -> None:
     merge(tables, rejected(spark, [("mine", "a", "1")]))
     last = merge(tables, rejected(spark, [("mine", "a", "2")]), rejected(spark, []))
     feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", last.version)
-    changes = feed.load(str(tables.path(REJECTED))).collect()
+    changes = feed.load(tables.location(REJECTED)).collect()
     assert sorted((row["_change_type"], row["detail"]) for row in changes) == [
         ("update_postimage", "2"),
         ("update_preimage", "1"),
@@ -192,9 +192,50 @@ def test_upkeep_joins_files_and_removes_old_ones(spark: Any, tables: Tables) -> 
 
 def test_a_table_of_another_version_of_the_schema_is_named(spark: Any, tables: Tables) -> None:
     other = spark.createDataFrame([("mine", "x")], "dataset string, other string")
-    other.write.format("delta").partitionBy("dataset").save(str(tables.path(REJECTED)))
-    with pytest.raises(DataError, match=r"rejected in .* with other columns .*use another home"):
+    other.write.format("delta").partitionBy("dataset").save(tables.location(REJECTED))
+    with pytest.raises(DataError, match=r"rejected in .* with no stage, no example_id; .*this table stays as it is"):
         tables.ensure(spark, REJECTED)
+
+
+def test_a_table_of_an_older_version_gets_the_new_columns(spark: Any, tables: Tables) -> None:
+    older = REJECTED._replace(columns=tuple(c for c in REJECTED.columns if c.name not in ("before", "position")))
+    values = ("mine", "a", "clean", "source", "rule", "reason", "1", None)
+    schema = ", ".join(f"{c.name} {c.type}" for c in older.columns)
+    tables.merge(spark.createDataFrame([values], schema), older, scope={"dataset": "mine"}, writer="old")
+    assert tables.read_arrow(REJECTED, scope="mine")["before"].to_pylist() == [None]
+    assert tables.read(spark, REJECTED, dataset="mine").first()["position"] is None
+    merge(tables, rejected(spark, [("mine", "b", "2")]))
+    assert details(tables, "mine") == {"a": "1", "b": "2"}
+    assert tables.columns(REJECTED)["before"] == "string"
+
+
+def test_a_column_of_another_type_is_refused(spark: Any, tables: Tables) -> None:
+    other = REJECTED._replace(
+        columns=tuple(c._replace(type="string") if c.name == "position" else c for c in REJECTED.columns), checks=()
+    )
+    tables.ensure(spark, other)
+    with pytest.raises(DataError, match=r"rejected in .* with position string; "):
+        tables.ensure(spark, REJECTED)
+
+
+def test_tables_that_others_made_with_deletion_vectors_and_mapped_columns_are_read_right(
+    spark: Any, tables: Tables
+) -> None:
+    reference = tables.store.reference(REJECTED)
+    tables.ensure(spark, REJECTED)
+    features = "'delta.enableDeletionVectors' = 'true', 'delta.columnMapping.mode' = 'name'"
+    spark.sql(f"ALTER TABLE {reference} SET TBLPROPERTIES ({features})")
+    rejected(spark, [("mine", str(n), str(n)) for n in range(100)]).coalesce(1).writeTo(reference).append()
+    spark.sql(f"DELETE FROM {reference} WHERE example_id = '7'")
+    spark.sql(f"ALTER TABLE {reference} RENAME COLUMN detail TO detail_")
+    spark.sql(f"ALTER TABLE {reference} RENAME COLUMN detail_ TO detail")
+    kept = {str(n) for n in range(100)} - {"7"}
+    assert set(details(tables, "mine").values()) == kept
+    assert tables.rows(REJECTED, dataset="mine") == 99
+    assert {row["detail"] for row in tables.read(spark, REJECTED, dataset="mine").collect()} == kept
+    merge(tables, rejected(spark, [("mine", "8", "new")]), rejected(spark, [("mine", "9", "")]))
+    assert details(tables, "mine")["8"] == "new"
+    assert tables.rows(REJECTED, dataset="mine") == 98
 
 
 def test_spark_reads_one_version_of_a_scope_in_a_folder_of_any_name(spark: Any, tmp_path: Path) -> None:

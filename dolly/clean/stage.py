@@ -66,7 +66,7 @@ def _bronze(context: Context, stage: StageRun, rules: RowRules) -> dict[str, Dat
     for kind, names in sources.items():
         table, shape = shapes[kind]
         stage.input(table, role="clean")
-        rows = context.tables.read(context.spark, table).where(F.col("source").isin(names))
+        rows = context.tables.read(context.spark, table, dataset=context.config.name).where(F.col("source").isin(names))
         frames[kind] = shape(rows, settings=rules.sha256)
     return frames
 

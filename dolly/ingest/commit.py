@@ -6,6 +6,7 @@ A run that finds marks reads those files again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ class Part:
     @property
     def has_bad_rows(self) -> bool:
         """Are there rows in `frame` for `rejected`?"""
-        return bool(self.difference.refresh) or any(row.rejected for row in self.results.values())
+        return any(row.rejected for row in self.results.values())
 
     @property
     def rewritten(self) -> frozenset[str]:
@@ -63,8 +64,7 @@ class Part:
     @property
     def files(self) -> dict[str, FileRow]:
         """`bronze_files` as it will be."""
-        kept = self.difference.unchanged | self.difference.refresh
-        return {uri: self.known[uri] for uri in kept} | self.results
+        return {uri: self.known[uri] for uri in self.difference.unchanged} | self.results
 
     @property
     def tags(self) -> set[str]:
@@ -96,45 +96,49 @@ def commit(
     Returns:
         What changed in each source's bronze table.
     """
+    scope = {"dataset": dataset}
     rewritten = [part for part in parts if part.rewritten]
     marks = {(part.source, uri): in_progress(part.known[uri]) for part in rewritten for uri in part.overwritten}
     if marks:
-        tables.merge(files_frame(spark, marks), BRONZE_FILES, writer=_WRITER)
-    changes = {part.source: _bronze(spark, tables, part) for part in rewritten}
+        tables.merge(files_frame(spark, marks, dataset=dataset), BRONZE_FILES, scope=scope, writer=_WRITER)
+    changes = {part.source: _bronze(spark, tables, part, dataset) for part in rewritten}
     _rejected(spark, tables, parts, gone, dataset)
     if rewritten:
         files = {(part.source, uri): row for part in rewritten for uri, row in part.results.items()}
-        removed = [(part.source, uri) for part in rewritten for uri in part.difference.removed]
+        removed = [(dataset, part.source, uri) for part in rewritten for uri in part.difference.removed]
         tables.merge(
-            files_frame(spark, files),
+            files_frame(spark, files, dataset=dataset),
             BRONZE_FILES,
             gone=keys_frame(spark, BRONZE_FILES.key, removed) if removed else None,
+            scope=scope,
             writer=_WRITER,
         )
     return changes
 
 
-def _bronze(spark: SparkSession, tables: Tables, part: Part) -> Changes:
+def _bronze(spark: SparkSession, tables: Tables, part: Part, dataset: str) -> Changes:
     from pyspark.sql import functions as F
 
     tables.ensure(spark, part.table)
-    rows = _empty(spark, part.table) if part.frame is None else bronze_rows(part.frame, part)
-    _retire_other_table(spark, tables, part)
-    gone, scope = None, {"source": part.source}
+    rows = _empty(spark, part.table) if part.frame is None else bronze_rows(part.frame, part, dataset=dataset)
+    scope = {"dataset": dataset, "source": part.source}
+    _retire_other_table(spark, tables, part, scope)
+    gone = None
     if tables.rows(part.table, **scope):
-        kept = part.difference.unchanged | part.difference.refresh
+        kept = part.difference.unchanged
         old = tables.read(spark, part.table, **scope)
         old = old.join(F.broadcast(keys_frame(spark, ("uri",), [(uri,) for uri in kept])), "uri", "left_anti")
         gone = old.join(rows.select(*part.table.key), list(part.table.key), "left_anti").select(*part.table.key)
     return tables.merge(rows, part.table, gone=gone, scope=scope, writer=_WRITER)
 
 
-def bronze_rows(frame: DataFrame, part: Part) -> DataFrame:
+def bronze_rows(frame: DataFrame, part: Part, *, dataset: str) -> DataFrame:
     """The good rows as the part's bronze table has them."""
     from pyspark.sql import functions as F
 
     rows = (
         frame.where("rule IS NULL")
+        .withColumn("dataset", F.lit(dataset))
         .withColumn("source", F.lit(part.source))
         .withColumn("visibility", F.lit(part.visibility))
         .withColumn("arrived_at", F.current_timestamp())
@@ -146,10 +150,9 @@ def bronze_rows(frame: DataFrame, part: Part) -> DataFrame:
     return rows.withColumn("content_hash", F.xxhash64(*mapped))
 
 
-def _retire_other_table(spark: SparkSession, tables: Tables, part: Part) -> None:
+def _retire_other_table(spark: SparkSession, tables: Tables, part: Part, scope: Mapping[str, str]) -> None:
     """A source that has become one of documents, or no longer is, leaves no row where it was."""
     other = BRONZE_EXAMPLES if part.table is BRONZE_DOCUMENTS else BRONZE_DOCUMENTS
-    scope = {"source": part.source}
     if tables.exists(other) and tables.rows(other, **scope):
         tables.sync(_empty(spark, other), other, scope=scope, writer=_WRITER)
 

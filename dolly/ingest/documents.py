@@ -34,7 +34,6 @@ def documents_frame(
     source: str,
     settings: str,
     limits: Limits,
-    only_rejected: frozenset[str] = frozenset(),
 ) -> DataFrame:
     """A row for each file.
 
@@ -44,15 +43,12 @@ def documents_frame(
         source: the source's name, part of each document's id.
         settings: hash of how they are read.
         limits: what a parser may take for one of them.
-        only_rejected: uris of files that are left out where they are good.
     """
 
     def rows(loaded: Iterator[Loaded]) -> Iterator[tuple[Any, ...]]:
         with Sandbox(limits) as sandbox:
             for file in loaded:
-                row = _row(file, sandbox, source, settings)
-                if file.found.uri not in only_rejected or row[_NAMES.index("rule")] is not None:
-                    yield row
+                yield _row(file, sandbox, source, settings)
 
     def handle(loaded: Iterator[Loaded]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa

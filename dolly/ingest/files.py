@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-_RULE = [column.split()[0] for column in RECORD_SCHEMA.split(", ")].index("rule")
-
 
 def find(
     spark: Callable[[], SparkSession], *, source: str, path: str, suffixes: tuple[str, ...], max_bytes: int
@@ -52,18 +50,10 @@ def records_frame(
     reading: Reading,
     *,
     max_bytes: int,
-    only_rejected: frozenset[str] = frozenset(),
 ) -> DataFrame:
-    """A row for each record; `only_rejected` holds uris of files whose good rows are left out."""
-
-    def rows(loaded: Iterator[Loaded]) -> Iterator[tuple[object, ...]]:
-        for file in loaded:
-            found = record_rows(file_batch(file, reading), reading)
-            if file.found.uri in only_rejected:
-                found = (row for row in found if row[_RULE] is not None)
-            yield from found
+    """A row for each record."""
 
     def handle(loaded: Iterator[Loaded]) -> Iterator[pa.RecordBatch]:
-        return record_batches(rows(loaded))
+        return record_batches(row for file in loaded for row in record_rows(file_batch(file, reading), reading))
 
     return files_frame(spark, files, handle, RECORD_SCHEMA, max_bytes=max_bytes)

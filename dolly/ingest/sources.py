@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 _PARSER = 1
 _LIMITS_OF_RECORDS = {"max_file_megabytes", "max_record_characters"}
 
-Frame = Callable[[frozenset[str], frozenset[str]], "DataFrame"]
+Frame = Callable[[frozenset[str]], "DataFrame"]
 
 
 class Opened(NamedTuple):
     """A source as it is now.
 
     `identities` is uri → identity; `versions` uri → checksum of those that may be as they were;
-    `frame` makes rows of the uris to be read, and of those whose rejected rows alone are wanted.
+    `frame` makes the rows of the uris to be read.
     """
 
     identities: dict[str, str]
@@ -96,9 +96,8 @@ def open_source(
     snapshot = _snapshot(spark(), source, allow_network, scratch)
     reading = _reading(source, limits, settings)
 
-    def frame(read: frozenset[str], refresh: frozenset[str]) -> DataFrame:
-        rows = warehouse.table_frame(snapshot, reading)
-        return rows if read else rows.where("rule IS NOT NULL")
+    def frame(_: frozenset[str]) -> DataFrame:
+        return warehouse.table_frame(snapshot, reading)
 
     return Opened({snapshot.uri: ""}, {snapshot.uri: snapshot.checksum}, frame, one_file=False)
 
@@ -116,12 +115,11 @@ def _files(
     max_bytes = limits.max_file_megabytes << 20
     found = find(spark, source=source.name, path=source.path, suffixes=suffixes, max_bytes=max_bytes)
 
-    def frame(read: frozenset[str], refresh: frozenset[str]) -> DataFrame:
-        files = [one for one in found if one.uri in read or one.uri in refresh]
+    def frame(read: frozenset[str]) -> DataFrame:
+        files = [one for one in found if one.uri in read]
         if documents:
-            return _documents(spark(), files, source, limits, settings, refresh)
-        reading = _reading(source, limits, settings)
-        return records_frame(spark(), files, reading, max_bytes=max_bytes, only_rejected=refresh)
+            return _documents(spark(), files, source, limits, settings)
+        return records_frame(spark(), files, _reading(source, limits, settings), max_bytes=max_bytes)
 
     same = [one for one in found if (row := known.get(one.uri)) and (row.settings, row.size) == (settings, one.size)]
     return Opened(
@@ -138,9 +136,7 @@ def _versions(spark: Callable[[], SparkSession], files: list[Found]) -> dict[str
     return checksums(local) | (remote_checksums(spark(), remote) if remote else {})
 
 
-def _documents(
-    spark: SparkSession, files: list[Found], source: Source, limits: Ingest, settings: str, refresh: frozenset[str]
-) -> DataFrame:
+def _documents(spark: SparkSession, files: list[Found], source: Source, limits: Ingest, settings: str) -> DataFrame:
     from dolly.ingest.convert import Limits
     from dolly.ingest.documents import documents_frame
 
@@ -151,7 +147,7 @@ def _documents(
         max_memory_bytes=limits.max_memory_megabytes << 20,
         max_characters=limits.max_document_characters,
     )
-    return documents_frame(spark, files, source=source.name, settings=settings, limits=each, only_rejected=refresh)
+    return documents_frame(spark, files, source=source.name, settings=settings, limits=each)
 
 
 def _reading(source: Source, limits: Ingest, settings: str) -> Reading:

@@ -32,7 +32,7 @@ def run(context: Context) -> None:
         parts = [_read(context, source, there, scratch) for source in config.sources]
         gone = stale(parts, there)
         changes: dict[str, Changes] = {}
-        if gone or any(part.rewritten or part.frame is not None for part in parts):
+        if gone or any(part.rewritten for part in parts):
             changes = commit(context.spark, tables, parts, gone, dataset=config.name)
             there = rejections(tables, config.name)
         for part in parts:
@@ -43,7 +43,7 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
     """Looks at one source and reads what is new of it."""
     config, tables = context.config, context.tables
     table, settings = target(source), settings_hash(source, config.ingest)
-    known = known_files(tables, table, source.name)
+    known = known_files(tables, table, dataset=config.name, source=source.name)
     opened = open_source(
         lambda: context.spark,
         source,
@@ -63,12 +63,12 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
     )
     frame, results = None, {}
     counts: Counter[str | None] = Counter()
-    for uri in found.unchanged | found.refresh:
+    for uri in found.unchanged:
         counts[None] += known[uri].records - known[uri].rejected
-    if found.read or found.refresh:
-        frame = opened.frame(found.read, found.refresh).persist()
+    if found.read:
+        frame = opened.frame(found.read).persist()
         scratch.callback(frame.unpersist)
-        results = _results(frame, settings, found.read, counts)
+        results = _results(frame, settings, counts)
     require_usable(
         frame,
         counts,
@@ -81,14 +81,13 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
     return Part(source.name, source.visibility, table, settings, opened.identities, known, found, frame, results)
 
 
-def _results(frame: DataFrame, settings: str, read: frozenset[str], counts: Counter[str | None]) -> dict[str, FileRow]:
+def _results(frame: DataFrame, settings: str, counts: Counter[str | None]) -> dict[str, FileRow]:
     """Makes the frame's rows and counts them by file and rule, in one pass."""
     results: dict[str, FileRow] = {}
     for uri, checksum, size, rule, count in frame.groupBy("uri", "checksum", "bytes", "rule").count().collect():
         counts[rule] += count
-        if uri in read:
-            row = results.get(uri, FileRow(checksum, size, settings, 0, 0))
-            results[uri] = row._replace(records=row.records + count, rejected=row.rejected + (count if rule else 0))
+        row = results.get(uri, FileRow(checksum, size, settings, 0, 0))
+        results[uri] = row._replace(records=row.records + count, rejected=row.rejected + (count if rule else 0))
     return results
 
 
@@ -96,7 +95,7 @@ def _report(context: Context, stage: StageRun, part: Part, changes: Changes | No
     tables, files, found = context.tables, part.files.values(), part.difference
     rows, bronze, rejected = (
         sum(row.records for row in files),
-        tables.rows(part.table, source=part.source),
+        tables.rows(part.table, dataset=context.config.name, source=part.source),
         rules.total(),
     )
     require_equal(f"ingest of {part.source}", rows, bronze + rejected)
@@ -107,8 +106,9 @@ def _report(context: Context, stage: StageRun, part: Part, changes: Changes | No
     changed = changes or Changes(tables.version(part.table))
     text = f"{part.source}: {rows:,} {noun} in = {bronze:,} bronze + {rejected:,} rejected ({changed})"
     if part.folder:
-        same = len(found.unchanged | found.refresh)
+        same = len(found.unchanged)
         text += f"; {same:,} files unchanged, {len(found.read):,} read, {len(found.removed):,} removed"
     context.say(text)
     if rules:
-        context.say("  rejected: " + ", ".join(f"{rule} {count:,}" for rule, count in rules.most_common()))
+        most_first = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
+        context.say("  rejected: " + ", ".join(f"{rule} {count:,}" for rule, count in most_first))

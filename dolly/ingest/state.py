@@ -34,10 +34,9 @@ class FileRow(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Uris of a source's files: to be read; to be read for their rejected rows only; gone; as they were."""
+    """Uris of a source's files: to be read; gone; as they were."""
 
     read: frozenset[str]
-    refresh: frozenset[str]
     removed: frozenset[str]
     unchanged: frozenset[str]
 
@@ -49,14 +48,14 @@ class Rejections(NamedTuple):
     rules: dict[str, Counter[str]]
 
 
-def known_files(tables: Tables, table: Table, source: str) -> dict[str, FileRow]:
-    """uri → what `bronze_files` holds of the source; none of it counts where `table` holds other rows."""
+def known_files(tables: Tables, table: Table, *, dataset: str, source: str) -> dict[str, FileRow]:
+    """uri → row of `bronze_files`, for one source; all in progress where `table` holds another number of rows."""
     if not tables.exists(BRONZE_FILES):
         return {}
     names = ["uri", "checksum", "bytes", "settings", "records", "rejected"]
-    rows = tables.read_arrow(BRONZE_FILES, columns=names, scope=source).to_pydict()
+    rows = tables.read_arrow(BRONZE_FILES, columns=names, scope=dataset, source=source).to_pydict()
     known = {uri: FileRow(*values) for uri, *values in zip(*(rows[name] for name in names), strict=True)}
-    there = tables.rows(table, source=source) if tables.exists(table) else 0
+    there = tables.rows(table, dataset=dataset, source=source) if tables.exists(table) else 0
     if there == sum(row.records - row.rejected for row in known.values()):
         return known
     # A kill after new files' rows were written, before those of `bronze_files` were.
@@ -68,12 +67,11 @@ def rejections(tables: Tables, dataset: str) -> Rejections:
     ids: dict[str, list[str]] = {}
     rules: dict[str, Counter[str]] = {}
     if tables.exists(REJECTED):
-        names = ["stage", "example_id", "source", "rule"]
-        rows = tables.read_arrow(REJECTED, columns=names, scope=dataset).to_pydict()
-        for stage, example, source, rule in zip(*(rows[name] for name in names), strict=True):
-            if stage == STAGE:
-                ids.setdefault(example[:16], []).append(example)
-                rules.setdefault(source, Counter())[rule] += 1
+        names = ["example_id", "source", "rule"]
+        rows = tables.read_arrow(REJECTED, columns=names, scope=dataset, stage=STAGE).to_pydict()
+        for example, source, rule in zip(*(rows[name] for name in names), strict=True):
+            ids.setdefault(example[:16], []).append(example)
+            rules.setdefault(source, Counter())[rule] += 1
     return Rejections(ids, rules)
 
 
@@ -97,7 +95,6 @@ def difference(
         there: the data set's rejected rows.
     """
     read: set[str] = set()
-    refresh: set[str] = set()
     unchanged: set[str] = set()
     for uri, identity in identities.items():
         row = known.get(uri)
@@ -105,10 +102,9 @@ def difference(
             read.add(uri)
             continue
         tag = file_tag(source=source, identity=identity, version=row.checksum, settings=settings)
-        # Another data set may have ingested the file first.
-        (unchanged if len(there.ids.get(tag, ())) == row.rejected else refresh).add(uri)
+        (unchanged if len(there.ids.get(tag, ())) == row.rejected else read).add(uri)
     removed = known.keys() - identities.keys()
-    return Difference(frozenset(read), frozenset(refresh), frozenset(removed), frozenset(unchanged))
+    return Difference(frozenset(read), frozenset(removed), frozenset(unchanged))
 
 
 def in_progress(row: FileRow) -> FileRow:
@@ -116,13 +112,14 @@ def in_progress(row: FileRow) -> FileRow:
     return row._replace(checksum=_IN_PROGRESS)
 
 
-def files_frame(spark: SparkSession, rows: Mapping[tuple[str, str], FileRow]) -> DataFrame:
+def files_frame(spark: SparkSession, rows: Mapping[tuple[str, str], FileRow], *, dataset: str) -> DataFrame:
     """Rows of `bronze_files`, by (source, uri)."""
     import pyarrow as pa
 
     keys, values = list(rows), list(rows.values())
     now = dt.datetime.now(dt.UTC)
     columns = {
+        "dataset": pa.array([dataset] * len(keys), pa.string()),
         "source": pa.array([source for source, _ in keys], pa.string()),
         "uri": pa.array([uri for _, uri in keys], pa.string()),
         "checksum": pa.array([row.checksum for row in values], pa.string()),

@@ -37,14 +37,13 @@ class Data(NamedTuple):
     names: Sequence[str]
 
     def frame(self, table: Table) -> DataFrame | None:
-        """The data set's rows, or those of its sources; None where there is no such table."""
+        """The data set's rows, of bronze those of the config's sources; None where there is no such table."""
         from pyspark.sql import functions as F
 
         if not self.tables.exists(table):
             return None
-        if table.scope == "dataset":
-            return self.tables.read(self.spark, table, dataset=self.dataset)
-        return self.tables.read(self.spark, table).where(F.col("source").isin(list(self.names)))
+        rows = self.tables.read(self.spark, table, dataset=self.dataset)
+        return rows.where(F.col("source").isin(list(self.names))) if table.name.startswith("bronze_") else rows
 
 
 def collected(frame: DataFrame) -> list[dict[str, Any]]:

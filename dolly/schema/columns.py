@@ -14,14 +14,13 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table; `key` identifies a row, `scope` is the column that it is partitioned by.
+    """One table, partitioned by `dataset`; `key` identifies a row.
 
     `checks` are conditions that Delta holds each row to; no column of the key may be null.
     """
 
     name: str
     key: tuple[str, ...]
-    scope: str
     columns: tuple[Column, ...]
     purpose: str
     checks: tuple[tuple[str, str], ...] = ()

@@ -7,9 +7,9 @@ from dolly.schema.columns import Column, Table
 
 BRONZE_FILES = Table(
     "bronze_files",
-    ("source", "uri"),
-    "source",
+    ("dataset", "source", "uri"),
     (
+        c.DATASET,
         c.SOURCE,
         Column("uri", "string", "path within the source; of another place its whole name"),
         Column("checksum", "string", "sha256 of the bytes, or the version of a table"),
@@ -24,9 +24,9 @@ BRONZE_FILES = Table(
 
 BRONZE_EXAMPLES = Table(
     "bronze_examples",
-    ("source", "record_id"),
-    "source",
+    ("dataset", "record_id"),
     (
+        c.DATASET,
         Column("record_id", "string", "sha256 of source, file, content and occurrence"),
         c.SOURCE,
         c.VISIBILITY,
@@ -49,9 +49,9 @@ BRONZE_EXAMPLES = Table(
 )
 BRONZE_DOCUMENTS = Table(
     "bronze_documents",
-    ("source", "document_id"),
-    "source",
+    ("dataset", "document_id"),
     (
+        c.DATASET,
         Column("document_id", "string", "sha256 of source and uri"),
         c.SOURCE,
         c.VISIBILITY,
@@ -70,7 +70,6 @@ BRONZE_DOCUMENTS = Table(
 CHECKED = Table(
     "checked",
     ("dataset", "example_id"),
-    "dataset",
     (
         c.DATASET,
         Column("example_id", "string", "the bronze record_id or document_id of the row"),
@@ -101,7 +100,6 @@ CHECKED = Table(
 DUPLICATE_PAIRS = Table(
     "duplicate_pairs",
     ("dataset", "a", "b"),
-    "dataset",
     (
         c.DATASET,
         Column("a", "bigint", "the smaller content_key"),
@@ -117,7 +115,6 @@ DUPLICATE_PAIRS = Table(
 SILVER_EXAMPLES = Table(
     "silver_examples",
     ("dataset", "example_id"),
-    "dataset",
     (
         c.DATASET,
         c.EXAMPLE,
@@ -141,7 +138,6 @@ SILVER_EXAMPLES = Table(
 SILVER_DOCUMENTS = Table(
     "silver_documents",
     ("dataset", "document_id"),
-    "dataset",
     (
         c.DATASET,
         Column("document_id", "string", "the bronze document_id"),
@@ -158,7 +154,6 @@ SILVER_DOCUMENTS = Table(
 REJECTED = Table(
     "rejected",
     ("dataset", "stage", "example_id"),
-    "dataset",
     (
         c.DATASET,
         Column("example_id", "string", "the row's id, or a hash of what was found"),

@@ -8,7 +8,6 @@ from dolly.schema.columns import Column, Table
 GOLD_EXAMPLES = Table(
     "gold_examples",
     ("dataset", "example_id", "part"),
-    "dataset",
     (
         c.DATASET,
         c.EXAMPLE,
@@ -37,7 +36,6 @@ GOLD_EXAMPLES = Table(
 LEDGER = Table(
     "ledger",
     ("dataset", "training_set", "example_id", "part"),
-    "dataset",
     (
         c.DATASET,
         Column("training_set", "string", "hash of the gold rows it stands for"),
@@ -57,7 +55,6 @@ LEDGER = Table(
 TRAINED_ROWS = Table(
     "trained_rows",
     ("dataset", "training", "example_id", "part"),
-    "dataset",
     (
         c.DATASET,
         Column("training", "string", "hash of all that made the weights, as in their dolly.json"),
@@ -75,7 +72,6 @@ TRAINED_ROWS = Table(
 EVALUATIONS = Table(
     "evaluations",
     ("dataset", "evaluation", "example_id"),
-    "dataset",
     (
         c.DATASET,
         Column("evaluation", "string", "hash of weights, questions and decoding settings"),

@@ -2,17 +2,19 @@
 
 Spark jobs read and write through `SparkTables`; processes without a JVM (training, evaluation, the
 command line) through `ArrowTables`. Every write is one Delta commit that can be repeated: rows are
-matched by the table's key, and a commit that would change nothing is not made. On a local disk
-Delta's commit is safe only within one process, so writers take a lock per table.
+matched by the table's key, and a commit that would change nothing is not made. Where the tables are
+kept (a folder, an object store, a catalog) is the matter of a `Store`, which also admits one writer
+of a table at a time.
 """
 
 from dolly.tables.arrow import ArrowTables
-from dolly.tables.folder import Changes
+from dolly.tables.base import Changes
 from dolly.tables.spark import SparkTables
+from dolly.tables.store import open_store
 
 
 class Tables(SparkTables, ArrowTables):
-    """The Delta tables under one folder, with both ways to read and write them."""
+    """The Delta tables at one address, with both ways to read and write them."""
 
 
-__all__ = ["Changes", "Tables"]
+__all__ = ["Changes", "Tables", "open_store"]

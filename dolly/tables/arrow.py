@@ -1,15 +1,17 @@
-"""Tables without a JVM: for training, evaluation and the command line, by `deltalake` and `pyarrow`."""
+"""Tables without a JVM: for training, evaluation and the command line, by `deltalake`'s query engine.
+
+It reads deletion vectors and column mapping right, and object stores as well as folders.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
 from typing import TYPE_CHECKING, Any
 
-from dolly.schema import TABLES, Table
-from dolly.tables.folder import Changes, TableFolder
+from dolly.schema import TABLES, Column, Table
+from dolly.tables.base import Changes, TableSet
+from dolly.tables.definition import definition
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,30 +28,23 @@ class Overview:
     last_writer: str
 
 
-class ArrowTables(TableFolder):
+class ArrowTables(TableSet):
     """Reads and small writes."""
 
     def read_arrow(
-        self, table: Table, *, version: int | None = None, columns: list[str] | None = None, scope: str
+        self, table: Table, *, version: int | None = None, columns: list[str] | None = None, scope: str, **where: str
     ) -> pa.Table:
-        """Rows of one partition at a pinned version.
+        """Rows of one data set at a pinned version.
 
         Args:
             table: which table.
             version: the table's version; None for the newest.
-            columns: columns to read; None for all but the partition column.
-            scope: value of the table's partition column.
+            columns: columns to read; None for all but `dataset`.
+            scope: the data set.
+            where: further columns and the values that they must have.
         """
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
-        # Reading the named files by pyarrow: deltalake's own to_pyarrow_table() ends some
-        # interpreters with SIGABRT at exit.
-        files = self._files(table, version=version, place=scope)
-        names = columns or [c.name for c in table.columns if c.name != table.scope]
-        if not files:
-            return pa.table({name: [] for name in names})
-        return ds.dataset(files, format="parquet").to_table(columns=names)
+        names = columns or [c.name for c in table.columns if c.name != "dataset"]
+        return self._query(table, names, _equal({"dataset": scope} | where), version=version)
 
     def find(
         self, table: Table, *, prefix: Mapping[str, str], columns: list[str] | None = None
@@ -61,60 +56,44 @@ class ArrowTables(TableFolder):
             prefix: text column → beginning of its value.
             columns: columns to read; None for all.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.dataset as ds
-
         if not self.exists(table):
             return []
-        files = self._files(table)
-        if not files:
-            return []
-        hive = ds.partitioning(pa.schema([(table.scope, pa.string())]), flavor="hive")
-        rows = ds.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(self.path(table)))
-        wanted = [pc.starts_with(ds.field(column), pattern=value) for column, value in prefix.items()]
-        found: list[dict[str, Any]] = rows.to_table(columns=columns, filter=reduce(and_, wanted)).to_pylist()
+        conditions = [f"starts_with({_name(column)}, {_text(value)})" for column, value in prefix.items() if value]
+        names = columns or [c.name for c in table.columns]
+        found: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
         return found
 
-    def rows(self, table: Table, **scope: str) -> int:
-        """How many rows have these column values; without a JVM."""
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
-        value = scope.pop(table.scope)
-        if not scope:  # the log knows
-            adds = pa.table(self._delta(table, None).get_add_actions(flatten=True))
-            inside = zip(adds[f"partition.{table.scope}"].to_pylist(), adds["num_records"].to_pylist(), strict=True)
-            return sum(count for place, count in inside if place == value)
-        files = self._files(table, place=value)
-        wanted = [ds.field(column) == value for column, value in scope.items()]
-        return ds.dataset(files, format="parquet").count_rows(filter=reduce(and_, wanted)) if files else 0
+    def rows(self, table: Table, **where: str) -> int:
+        """How many rows have these column values."""
+        return int(self._select(table, "count(*) AS rows", _equal(where))["rows"][0].as_py())
 
     def insert_new(self, table: Table, rows: list[dict[str, Any]], *, scope: str, writer: str) -> Changes:
         """Inserts the rows whose key is not there yet, in one commit; for small results.
 
         Args:
-            table: a table of scalar columns.
+            table: a table that no Spark job writes: on an object store one of both could lose commits.
             rows: one value for each column.
-            scope: value of the table's partition column, the same in all rows.
+            scope: the data set, the same in all rows.
             writer: name for the table's history.
         """
         import pyarrow as pa
-        from deltalake import CommitProperties, DeltaTable, write_deltalake
+        from deltalake import CommitProperties, write_deltalake
 
-        arrow = _arrow_schema(table)
-        with self._locked(table):
+        arrow = arrow_schema(table.columns)
+        with self.store.locked(table):
             if not self.exists(table):
-                DeltaTable.create(str(self.path(table)), arrow, partition_by=[table.scope], description=table.purpose)
-            keys = [key for key in table.key if key != table.scope]
+                self._create(table)
+            keys = [key for key in table.key if key != "dataset"]
             there = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
             new = [row for row in rows if tuple(row[key] for key in keys) not in there]
             if new:
                 write_deltalake(
-                    str(self.path(table)),
+                    self.location(table),
                     pa.Table.from_pylist(new, schema=arrow),
                     mode="append",
+                    schema_mode="merge",  # columns that a newer version of Dolly has
                     commit_properties=CommitProperties(custom_metadata={"userMetadata": writer}),
+                    storage_options=self.store.options(),
                 )
             return Changes(self.version(table), inserted=len(new))
 
@@ -126,19 +105,71 @@ class ArrowTables(TableFolder):
         for table in TABLES.values():
             if not self.exists(table):
                 continue
-            delta = self._delta(table, None)
-            adds = pa.table(delta.get_add_actions(flatten=True))
-            rows = sum(count or 0 for count in adds["num_records"].to_pylist())
+            delta = self._delta(table)
+            size = sum(pa.table(delta.get_add_actions(flatten=True))["size_bytes"].to_pylist())
             last = delta.history(1)[0]
             writer = str(last.get("userMetadata") or last.get("operation", "?"))
-            size = sum(adds["size_bytes"].to_pylist())
-            lines.append(Overview(table.name, int(last["version"]), rows, size, writer))
+            lines.append(Overview(table.name, int(last["version"]), self.rows(table), size, writer))
         return lines
 
+    def _create(self, table: Table) -> None:
+        """Makes the table, empty; in a catalog by Spark, which enters its name there."""
+        from deltalake import DeltaTable
 
-def _arrow_schema(table: Table) -> Any:
+        if self.store.session is not None:
+            self.store.session().sql(definition(table, self.store.reference(table)))
+            return
+        DeltaTable.create(
+            self.location(table),
+            arrow_schema(table.columns),
+            partition_by=["dataset"],
+            description=table.purpose,
+            storage_options=self.store.options(),
+        )
+
+    def _query(self, table: Table, names: list[str], condition: str, *, version: int | None = None) -> pa.Table:
+        """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
+        there = self.columns(table, version)
+        chosen = [_name(name) if name in there else f"NULL AS {_name(name)}" for name in names]
+        types = {column.name: column for column in table.columns}
+        result = self._select(table, ", ".join(chosen), condition, version=version)
+        return result.cast(arrow_schema(tuple(types[name] for name in names)))
+
+    def _select(self, table: Table, expressions: str, condition: str, *, version: int | None = None) -> pa.Table:
+        import pyarrow as pa
+        from deltalake import QueryBuilder
+
+        engine = QueryBuilder().register("t", self._delta(table, version))
+        return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
+
+
+def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """Columns as Arrow has them, with their meaning as a comment."""
     import pyarrow as pa
 
-    numbers = {"int": pa.int32(), "bigint": pa.int64(), "double": pa.float64()}
-    types = {"string": pa.string(), "boolean": pa.bool_()} | numbers
-    return pa.schema([pa.field(c.name, types[c.type], metadata={"comment": c.meaning}) for c in table.columns])
+    return pa.schema([pa.field(c.name, _arrow_type(c.type), metadata={"comment": c.meaning}) for c in columns])
+
+
+def _arrow_type(name: str) -> Any:
+    """The Arrow type of one of the Spark SQL types that `dolly.schema` uses."""
+    import pyarrow as pa
+
+    if name.startswith("array<"):
+        return pa.list_(pa.field("element", _arrow_type(name[6:-1])))
+    if name.startswith("struct<"):
+        fields = [part.split(": ") for part in name[7:-1].split(", ")]
+        return pa.struct([pa.field(key, _arrow_type(kind)) for key, kind in fields])
+    types = {"int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "string": pa.string()}
+    return (types | {"boolean": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC")})[name]
+
+
+def _equal(where: Mapping[str, str]) -> str:
+    return " AND ".join(f"{_name(column)} = {_text(value)}" for column, value in where.items()) or "true"
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dolly.errors import DataError
 from dolly.schema import Table
-from dolly.tables.folder import Changes, TableFolder
+from dolly.tables.base import Changes, TableSet
+from dolly.tables.definition import definition, new_columns
 
 if TYPE_CHECKING:
-    from delta.tables import DeltaMergeBuilder
     from pyspark.sql import DataFrame, SparkSession
 
 # Columns that tell when or by whom a row was first written: kept as they are, never compared.
 _VOLATILE = {"arrived_at", "run_id"}
-_PROPERTIES = {
-    # The trainer's reader knows neither, and the tables are small enough to do without.
-    "delta.enableDeletionVectors": "false",
-    "delta.columnMapping.mode": "none",
-    "delta.enableChangeDataFeed": "true",
-}
 
 
-class SparkTables(TableFolder):
+class SparkTables(TableSet):
     """Reads, idempotent writes and upkeep."""
 
     def read(self, spark: SparkSession, table: Table, **scope: str) -> DataFrame:
         """The table's rows that have these column values, at its newest version, as a Spark frame.
 
-        The frame stays at that version, whatever is written while it is used. Which files that are tells
-        `deltalake`: Delta's own reader would run some Spark jobs on its log for each query, which on small
-        tables cost more than the query.
+        The frame stays at that version, whatever is written while it is used. In a folder `deltalake` lists the
+        files: Delta's own reader would run some Spark jobs on its log for each query, which on small tables cost
+        more than the query.
 
         Raises:
             DataError: there is no such table yet.
         """
-        files = self._files(table, place=scope.get(table.scope))
+        from pyspark.sql import functions as F
+
+        files = self._files(table, scope)
         schema = ", ".join(f"{column.name} {column.type}" for column in table.columns)
-        if files:
-            reader = spark.read.schema(schema).option("basePath", str(self.path(table)))
+        if files is None:
+            there = self.columns(table)
+            whole = spark.read.option("versionAsOf", str(self.version(table))).table(self.store.reference(table))
+            columns = [(F.col(c.name) if c.name in there else F.lit(None)).cast(c.type) for c in table.columns]
+            names = [column.name for column in table.columns]
+            frame = whole.select(*[value.alias(name) for value, name in zip(columns, names, strict=True)])
+        elif files:
+            reader = spark.read.schema(schema).option("basePath", self.location(table))
             frame = reader.parquet(*map(_literal, files)).select(*[column.name for column in table.columns])
         else:
             frame = spark.createDataFrame([], schema)
@@ -50,8 +53,8 @@ class SparkTables(TableFolder):
 
     def ensure(self, spark: SparkSession, table: Table) -> None:
         """Makes the table, empty, where it is not there yet."""
-        with self._locked(table):
-            self._create_with_spark(spark, table)
+        with self.store.locked(table):
+            self._prepare(spark, table)
 
     def sync(self, frame: DataFrame, table: Table, *, scope: Mapping[str, str], writer: str) -> Changes:
         """Makes the table's rows within `scope` equal to `frame`, in one commit.
@@ -64,22 +67,20 @@ class SparkTables(TableFolder):
             scope: column values that fence off the rows this call owns, e.g. `{"dataset": "demo"}`.
             writer: name for the table's history.
         """
-        frame = _typed(frame, table)
-        fence = _fence(scope)
-        compared = _compared(table)
-        with self._locked(table):
-            self._create_with_spark(frame.sparkSession, table)
-            inside = self.read(frame.sparkSession, table, **scope)
+        spark, frame = frame.sparkSession, _typed(frame, table)
+        fence, compared = _fence(scope), _compared(table)
+        with self.store.locked(table):
+            self._prepare(spark, table)
+            inside = self.read(spark, table, **scope)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
             match = " AND ".join([fence, *[f"t.{key} <=> s.{key}" for key in table.key]])
-            (
-                self._merge(frame, table, match=match, writer=writer)
-                .whenMatchedUpdate(condition=_differs(table), set={name: f"s.{name}" for name in compared})
-                .whenNotMatchedInsertAll()
-                .whenNotMatchedBySourceDelete(condition=fence)
-                .execute()
-            )
+            clauses = [
+                f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
+                f"WHEN NOT MATCHED THEN INSERT {_values(table)}",
+                f"WHEN NOT MATCHED BY SOURCE AND {fence} THEN DELETE",
+            ]
+            self._merge(frame, table, match=match, clauses=clauses, writer=writer)
             return self._last_changes(table)
 
     def merge(
@@ -104,10 +105,9 @@ class SparkTables(TableFolder):
         """
         from pyspark.sql import functions as F
 
-        spark = frame.sparkSession
-        frame = _typed(frame, table)
-        with self._locked(table):
-            self._create_with_spark(spark, table)
+        spark, frame = frame.sparkSession, _typed(frame, table)
+        with self.store.locked(table):
+            self._prepare(spark, table)
             there = self.read(spark, table, **scope or {}).select(*table.key)
             if gone is not None and gone.isEmpty():
                 gone = None
@@ -117,28 +117,26 @@ class SparkTables(TableFolder):
                 if not first and frame.isEmpty():
                     return Changes(self.version(table))
                 _name_writer(spark, writer)
-                frame.write.format("delta").mode("append").save(str(self.path(table)))
+                frame.writeTo(self.store.reference(table)).append()
                 return self._last_changes(table)
             source = frame.withColumn("_gone", F.lit(False))
             if gone is not None:
                 keys = gone.select(*table.key).withColumn("_gone", F.lit(True))
                 source = source.unionByName(keys, allowMissingColumns=True)
             match = " AND ".join([_fence(scope or {}), *[f"t.{key} = s.{key}" for key in table.key]])
-            (
-                self._merge(source, table, match=match, writer=writer)
-                .whenMatchedDelete("s._gone")
-                .whenMatchedUpdate(condition=_differs(table), set={name: f"s.{name}" for name in _compared(table)})
-                .whenNotMatchedInsert("NOT s._gone", {c.name: f"s.{c.name}" for c in table.columns})
-                .execute()
-            )
+            clauses = [
+                "WHEN MATCHED AND s._gone THEN DELETE",
+                f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
+                f"WHEN NOT MATCHED AND NOT s._gone THEN INSERT {_values(table)}",
+            ]
+            self._merge(source, table, match=match, clauses=clauses, writer=writer)
             return self._last_changes(table)
 
-    def _merge(self, source: DataFrame, table: Table, *, match: str, writer: str) -> DeltaMergeBuilder:
-        from delta.tables import DeltaTable
-
+    def _merge(self, source: DataFrame, table: Table, *, match: str, clauses: list[str], writer: str) -> None:
         spark = source.sparkSession
         _name_writer(spark, writer)
-        return DeltaTable.forPath(spark, str(self.path(table))).alias("t").merge(source.alias("s"), match)
+        with _view(source, f"dolly_{table.name}") as view:
+            spark.sql(f"MERGE INTO {self.store.reference(table)} t USING {view} s ON {match} {' '.join(clauses)}")
 
     def compact(self, spark: SparkSession, table: Table, *, keep_hours: float) -> str:
         """Joins small files (OPTIMIZE), then removes files that only older versions need (VACUUM).
@@ -148,47 +146,47 @@ class SparkTables(TableFolder):
             table: which table.
             keep_hours: how long versions stay readable; below Delta's 168 only where nothing else reads.
         """
-        from delta.tables import DeltaTable
-
-        with self._locked(table):
-            delta = DeltaTable.forPath(spark, str(self.path(table)))
+        reference, checked = self.store.reference(table), "spark.databricks.delta.retentionDurationCheck.enabled"
+        with self.store.locked(table):
             _name_writer(spark, "dolly maintain")
-            metrics = delta.optimize().executeCompaction().select("metrics").first()
-            before = sum(1 for _ in self.path(table).rglob("*.parquet"))
-            checked = "spark.databricks.delta.retentionDurationCheck.enabled"
+            joined = spark.sql(f"OPTIMIZE {reference}").select("metrics").collect()[0]["metrics"]
             spark.conf.set(checked, str(keep_hours >= 168).lower())
-            delta.vacuum(keep_hours)
+            old = spark.sql(f"VACUUM {reference} RETAIN {keep_hours} HOURS DRY RUN").count()
+            spark.sql(f"VACUUM {reference} RETAIN {keep_hours} HOURS")
             spark.conf.unset(checked)
-            removed = before - sum(1 for _ in self.path(table).rglob("*.parquet"))
-        joined = metrics["metrics"] if metrics else None
-        counts = (joined["numFilesRemoved"], joined["numFilesAdded"]) if joined else (0, 0)
-        return f"{counts[0]} files joined into {counts[1]}, {removed} old files removed, version {self.version(table)}"
+        counts = (joined["numFilesRemoved"], joined["numFilesAdded"])
+        return f"{counts[0]} files joined into {counts[1]}, {old} old files removed, version {self.version(table)}"
 
-    def _create_with_spark(self, spark: SparkSession, table: Table) -> None:
-        from delta.tables import DeltaTable
+    def _prepare(self, spark: SparkSession, table: Table) -> None:
+        """Makes the table, or adds the columns that it lacks.
 
-        if self.exists(table):
-            self._require_columns(table)
+        Raises:
+            DataError: it has other columns, which no addition can make right.
+        """
+        if not self.exists(table):
+            spark.sql(definition(table, self.store.reference(table)))
             return
-        builder = DeltaTable.createIfNotExists(spark).location(str(self.path(table))).comment(table.purpose)
-        for column in table.columns:
-            nullable = column.name not in table.key
-            builder = builder.addColumn(column.name, column.type, nullable=nullable, comment=column.meaning)
-        for key, value in _PROPERTIES.items():
-            builder = builder.property(key, value)
-        for name, condition in table.checks:
-            builder = builder.property(f"delta.constraints.{name}", condition)
-        builder.partitionedBy(table.scope).execute()
-
-    def _require_columns(self, table: Table) -> None:
-        there = {column.name for column in self._delta(table, None).schema().fields}
-        wanted = {column.name for column in table.columns}
-        if there != wanted:
+        there = self.columns(table)
+        other = [f"{c.name} {there[c.name]}" for c in table.columns if there.get(c.name, c.type) != c.type]
+        other += [f"no {key}" for key in table.key if key not in there]
+        if other:
             raise DataError(
-                found=f"{table.name} in {self.root} with other columns ({', '.join(sorted(there ^ wanted))})",
-                expected="the columns of this version of Dolly",
-                fix="use another home, or remove this one to start anew: all in it can be made again from the sources",
+                found=f"{table.name} in {self.address} with {', '.join(other)}",
+                expected="the columns of this version of Dolly, or fewer",
+                fix="run the version of Dolly that wrote it, or set state.tables to a new address; this table stays as "
+                "it is",
             )
+        if statement := new_columns(table, self.store.reference(table), there):
+            spark.sql(statement)
+
+
+@contextmanager
+def _view(frame: DataFrame, name: str) -> Iterator[str]:
+    frame.createOrReplaceTempView(name)
+    try:
+        yield name
+    finally:
+        frame.sparkSession.catalog.dropTempView(name)
 
 
 def _name_writer(spark: SparkSession, writer: str) -> None:
@@ -201,6 +199,15 @@ def _compared(table: Table) -> list[str]:
 
 def _differs(table: Table) -> str:
     return " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in _compared(table))
+
+
+def _assignments(table: Table) -> str:
+    return ", ".join(f"t.{name} = s.{name}" for name in _compared(table))
+
+
+def _values(table: Table) -> str:
+    names = [column.name for column in table.columns]
+    return f"({', '.join(names)}) VALUES ({', '.join(f's.{name}' for name in names)})"
 
 
 def _typed(frame: DataFrame, table: Table) -> DataFrame:

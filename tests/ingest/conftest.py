@@ -44,8 +44,13 @@ class Ingester:
     def metrics(self, values: dict[str, float]) -> None:
         self.measured |= values
 
-    def rows(self, table: Table, scope: str) -> list[dict[str, Any]]:
-        return list(self.tables.read_arrow(table, scope=scope).to_pylist()) if self.tables.exists(table) else []
+    def rows(self, table: Table, name: str, dataset: str = "mine") -> list[dict[str, Any]]:
+        """Rows of a source; of `rejected`, those of a data set."""
+        if not self.tables.exists(table):
+            return []
+        where = {"scope": name} if table is REJECTED else {"scope": dataset, "source": name}
+        rows: list[dict[str, Any]] = self.tables.read_arrow(table, **where).to_pylist()
+        return rows
 
     def versions(self) -> dict[str, int]:
         made = (BRONZE_FILES, BRONZE_EXAMPLES, BRONZE_DOCUMENTS, REJECTED)
@@ -55,7 +60,7 @@ class Ingester:
         """All rows of a source but for the times, comparable."""
         found = {}
         for table in (BRONZE_FILES, BRONZE_EXAMPLES, BRONZE_DOCUMENTS, REJECTED):
-            rows = self.rows(table, dataset if table is REJECTED else source)
+            rows = self.rows(table, dataset if table is REJECTED else source, dataset)
             found[table.name] = sorted(str({k: v for k, v in row.items() if k != "arrived_at"}) for row in rows)
         return found
 

@@ -58,7 +58,7 @@ def fill(tables: Tables, name: str, rows: list[dict[str, Any]]) -> None:
     schema = pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
     whole = [{column.name: row.get(column.name) for column in table.columns} for row in rows]
     data = pa.Table.from_pylist(whole, schema=schema)
-    write_deltalake(str(tables.path(table)), data, mode="append", partition_by=[table.scope])
+    write_deltalake(tables.location(table), data, mode="append", partition_by=["dataset"])
 
 
 def bad(stage: str, source: str, rule: str, name: str, detail: str, position: int = 0) -> dict[str, Any]:
