@@ -9,16 +9,16 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dolly import __version__, cli_machine, cli_tables
-from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
+from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, console, state_of
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
-from dolly.state import State
 
 app = typer.Typer(
     help="Fine-tune open language models on your own data, on your own machines.",
@@ -116,6 +116,7 @@ def chat(config: ConfigFile, overrides: Overrides = None) -> None:
 def ask(
     question: Annotated[str, typer.Argument(help="what to ask")],
     home: HomeFolder = ".dolly",
+    config: ConfigOption = None,
     model: Annotated[str | None, typer.Option(help="registered model; needed if there are several")] = None,
     alias: Annotated[str, typer.Option(help="which of its versions")] = "champion",
     max_tokens: Annotated[int, typer.Option(min=1, help="longest answer, in tokens")] = 128,
@@ -125,7 +126,7 @@ def ask(
 
     from dolly.register.registry import load_registered, only_model
 
-    mlflow.set_tracking_uri(State.at(home).tracking)
+    mlflow.set_tracking_uri(state_of(home, config).tracking)
     loaded, _ = load_registered(model or only_model(), alias=alias)
     ids = loaded.prompt_ids([{"role": "user", "content": question}])
     made = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-        return _fail(f"found a fault it did not foresee: {text}; run with --debug for the traceback", 1)
+        return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -186,8 +187,10 @@ def _fail(message: str, code: int) -> int:
 
 
 def _say_where_to_look(config: Config, path: str) -> None:
-    elsewhere = config.home != ".dolly"
-    home, override = (f" --home {config.home}", f" home={config.home}") if elsewhere else ("", "")
+    here = Path(config.home) == Path(".dolly").resolve()
+    home, override = ("", "") if here else (f" --home {config.home}", f" home={config.home}")
+    if config.state != type(config.state)():
+        home = f" --config {path}"
     console.print(
         f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {path}{override}, "
         f'dolly ask{home} --model {config.register_.name} "…"',

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dolly.cli_options import HomeFolder, console
-from dolly.state import State
+from dolly.cli_options import ConfigOption, HomeFolder, console, state_of
 
 
 def doctor(home: HomeFolder = ".dolly") -> None:
@@ -25,23 +24,33 @@ def doctor(home: HomeFolder = ".dolly") -> None:
         raise typer.Exit(1)
 
 
-def setup() -> None:
+def setup(s3: Annotated[bool, typer.Option("--s3", help="also the jars that Spark needs for S3")] = False) -> None:
     """Fetch Delta's jars and the small base model, once; needs the network."""
-    from dolly.environment import fetch_jars, install_small_model
+    from dolly.environment import fetch_jars, fetch_s3_jars, install_small_model
     from dolly.installed import shared_folder
 
     console.print(f"Delta's jars and the base model go to {shared_folder()}")
     fetch_jars()
     console.print("  jars: there")
+    if s3:
+        fetch_s3_jars()
+        console.print("  jars for S3: there")
     install_small_model()
     console.print("  base model: there")
 
 
-def ui(home: HomeFolder = ".dolly", port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 5000) -> None:
+def ui(
+    home: HomeFolder = ".dolly",
+    config: ConfigOption = None,
+    port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 5000,
+) -> None:
     """Open the MLflow UI on the runs of a home folder."""
     from dolly.serve.server import bind
 
-    state = State.at(home)
+    state = state_of(home, config)
+    if state.tracking.startswith("http"):
+        console.print(f"the MLflow server of this config: {state.tracking}")
+        return
     bind("127.0.0.1", port).close()
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", state.tracking, "--default-artifact-root", str(state.artifacts)]

@@ -7,16 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table as Printed
 
-from dolly.cli_options import ConfigFile, HomeFolder, Overrides, console
+from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, console, state_of, tables_of
 from dolly.config_file import load_config
-from dolly.state import State
 
 
-def tables(home: HomeFolder = ".dolly") -> None:
+def tables(home: HomeFolder = ".dolly", config: ConfigOption = None) -> None:
     """List the tables: version, rows, size, last writer."""
-    from dolly.tables import Tables
-
-    lines = Tables(State.at(home).tables).overview()
+    lines = tables_of(home, config).overview()
     printed = Printed("table", "version", "rows", "size", "last writer")
     for line in lines:
         printed.add_row(line.name, str(line.version), f"{line.rows:,}", _bytes(line.size), line.last_writer)
@@ -26,34 +23,33 @@ def tables(home: HomeFolder = ".dolly") -> None:
 def rows(
     identity: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
     home: HomeFolder = ".dolly",
+    config: ConfigOption = None,
 ) -> None:
-    """Tell one row's whole life: file, fixes, verdicts, split, training sets, models."""
+    """Show one row's whole life: file, fixes, verdicts, split, training sets, models."""
     from dolly.lineage import life, training_sets
-    from dolly.tables import Tables
     from dolly.tracking import models_trained_on
 
-    state = State.at(home)
-    events = life(Tables(state.tables), identity)
+    events = life(tables_of(home, config), identity)
     for event in events:
         console.print(f"[bold]{event.table}[/bold]")
         for name, text in event.facts.items():
             console.print(f"  {name:<16} {text}", markup=False)
-    for line in models_trained_on(state, training_sets(events)):
+    for line in models_trained_on(state_of(home, config), training_sets(events)):
         console.print(f"[bold]model[/bold]\n  {line}")
 
 
 def rejected(
     home: HomeFolder = ".dolly",
-    dataset: Annotated[str, typer.Option(help="only of this config")] = "",
+    config: ConfigOption = None,
+    dataset: Annotated[str, typer.Option(help="only of this data set")] = "",
     rule: Annotated[str, typer.Option(help="only by this rule, row by row")] = "",
 ) -> None:
     """Summarise what was rejected, by stage, source and rule."""
     from dolly.accounting import rejected_summary
     from dolly.schema import REJECTED
-    from dolly.tables import Tables
 
     columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
-    found = Tables(State.at(home).tables).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
+    found = tables_of(home, config).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
     if rule:
         printed = Printed("id", "source", "place", "detail")
         for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):

@@ -135,7 +135,7 @@ class Config(Section):
     """One experiment."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="data set and experiment name")
-    home: str = Field(".dolly", description="folder that holds all that runs write")
+    home: str = Field(".dolly", description="folder for everything that runs write; relative to the project")
     state: State = State()
     seed: int = 17
     allow_network: bool = Field(False, description="may models be fetched from a hub?")

@@ -57,7 +57,7 @@ class Source(Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name used in every table")
     path: str = Field(
-        "", description="file, folder (searched with its sub-folders) or hub name; relative to the working directory"
+        "", description="file, folder (searched with its sub-folders) or hub name; relative to the project"
     )
     format: Literal[
         "json", "jsonl", "csv", "tsv", "xlsx", "parquet", "datasets", "hub", "delta", "jdbc", "documents"
@@ -114,7 +114,7 @@ class Ingest(Section):
 class Spark(Section):
     """The Spark session of the data stages."""
 
-    master: str = "local[2]"
+    master: str | None = Field("local[2]", description="null: the session of spark-submit or of Databricks")
     driver_memory: str = "2g"
     shuffle_partitions: int = Field(2, ge=1)
     conf: dict[str, str] = Field(default_factory=dict, description="further Spark properties")

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from dolly.config import Config
+from dolly.config_paths import from_shell, project_of, rebase
 from dolly.errors import ConfigError, UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
@@ -37,7 +38,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     Args:
         path: the YAML file.
         overrides: `key=value` strings; keys are dotted (`train.epochs`, `sources.0.path`),
-            values are YAML.
+            values are YAML. Relative paths are resolved by `config_paths`.
 
     Raises:
         UsageError: no such file, or an override that is not key=value.
@@ -54,6 +55,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
         _apply(raw, override)
     faults: list[str] = []
     raw = _interpolate(raw, faults)
+    rebase(raw, project_of(Path(path)))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -96,10 +98,11 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     try:
         for name in parents:
             node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
+        given = from_shell(key.strip(), yaml.safe_load(value))
         if isinstance(node, list):
-            node[int(last)] = yaml.safe_load(value)
+            node[int(last)] = given
         else:
-            node[last] = yaml.safe_load(value)
+            node[last] = given
     except (ValueError, IndexError, AttributeError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             found=f"the override {override!r}, which does not fit the config ({error})",

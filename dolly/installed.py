@@ -31,6 +31,22 @@ def delta_jars() -> list[Path]:
     return jars
 
 
+def s3_jars() -> list[Path]:
+    """The jars that Spark needs for S3.
+
+    Raises:
+        EnvironmentFault: set-up has not fetched them.
+    """
+    jars = sorted((shared_folder() / "jars-s3").glob("*.jar"))
+    if not jars:
+        raise EnvironmentFault(
+            found=f"no jars in {shared_folder() / 'jars-s3'}",
+            expected="those of hadoop-aws, for s3a:// addresses",
+            fix="run dolly setup --s3 (once, with the network)",
+        )
+    return jars
+
+
 def installed_model(name: str) -> Path | None:
     """Folder of a model that set-up installed, by name."""
     folder = shared_folder() / "models" / name

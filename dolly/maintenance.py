@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dolly.config import Config
 from dolly.schema import TABLES
-from dolly.spark import java_watched, start_session
+from dolly.spark import config_session, java_watched
 from dolly.state import State
 from dolly.tables import Tables
 
@@ -17,12 +17,13 @@ def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
     A model's rows can be read back for as long as the versions that it was trained on are kept.
     """
     state = State.of(config)
-    tables = Tables(state.tables)
+    tables = Tables(state.tables, lambda: config_session(config, state))
     with java_watched(state.spark_log):
-        spark = start_session(**config.spark.model_dump(), log=state.spark_log)
+        spark = config_session(config, state)
         try:
             for table in TABLES.values():
                 if tables.exists(table):
                     yield f"{table.name}: {tables.compact(spark, table, keep_hours=24 * keep_days)}"
         finally:
-            spark.stop()
+            if config.spark.master is not None:
+                spark.stop()

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from dolly.config import Config
 from dolly.errors import UsageError
-from dolly.spark import java_watched, start_session
+from dolly.spark import config_session, java_watched
 from dolly.state import State
-from dolly.tables import Tables
+from dolly.tables import Tables, open_store
+from dolly.tables.migrations import upgrade
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,12 +49,12 @@ class Context:
     def spark(self) -> SparkSession:
         """The Spark session, started at first use."""
         if self._spark is None:
-            self._spark = start_session(**self.config.spark.model_dump(), log=self.state.spark_log)
+            self._spark = config_session(self.config, self.state)
         return self._spark
 
     def stop_spark(self) -> None:
-        """Ends the session, and with it what it holds in memory, before training."""
-        if self._spark is not None:
+        """Ends the session, and with it what it holds in memory, before training; one that was given stays."""
+        if self._spark is not None and self.config.spark.master is not None:
             self._spark.stop()
             self._spark = None
 
@@ -72,6 +73,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
+    open_store(state.tables, lambda: config_session(config, state)).check()
     from dolly.tracking import Tracker
 
     tracker = Tracker(
@@ -80,7 +82,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
         price_per_hour=config.cost.price_per_hour,
         currency=config.cost.currency,
     )
-    context = Context(config, state, Tables(state.tables), tracker)
+    context = Context(config, state, Tables(state.tables, lambda: context.spark), tracker)
     plain = config.model_dump(mode="json", by_alias=True)
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
@@ -88,10 +90,20 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     with java_watched(state.spark_log):
         try:
             with tracker.parent(name=run_name, config=text, params=_flat(plain)):
+                _upgrade(context, stages)
                 for name in stages:
                     _run_stage(context, name, with_report=name == data_end)
         finally:
             context.stop_spark()
+
+
+def _upgrade(context: Context, stages: tuple[str, ...]) -> None:
+    """Brings tables of an older version of Dolly to today's columns before a data stage reads them."""
+    if set(stages) & set(_DATA):
+        config = context.config
+        sources = [source.name for source in config.sources]
+        for line in upgrade(context.tables, lambda: context.spark, dataset=config.name, sources=sources):
+            context.say(line)
 
 
 def _run_stage(context: Context, name: str, *, with_report: bool) -> None:

@@ -5,34 +5,52 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dolly.errors import EnvironmentFault
-from dolly.installed import delta_jars
+from dolly.installed import DELTA_COORDINATES, delta_jars, s3_jars
 from dolly.java import ADVICE, MINIMUM, find_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dolly.config import Config
+    from dolly.state import State
+
+# Room for compiled code, before the user's extraJavaOptions: with the first compiler alone Java keeps 48 MB,
+# which a run fills; nothing more is compiled then.
+_JAVA_OPTIONS = "-XX:ReservedCodeCacheSize=256m"
+# By these one sees that spark-submit, Spark Connect or Databricks has called: the first is PySpark's own.
+_SESSION_VARIABLES = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
+
 
 def start_session(
-    *, master: str, driver_memory: str, shuffle_partitions: int, conf: dict[str, str], log: Path
+    *,
+    master: str | None,
+    driver_memory: str,
+    shuffle_partitions: int,
+    conf: dict[str, str],
+    log: Path,
+    s3: bool = False,
 ) -> SparkSession:
     """Starts a session, or returns the one that runs.
 
     Args:
-        master: `local[N]` or a cluster's URL.
+        master: `local[N]` or a cluster's URL; None takes the session of spark-submit or of Databricks.
         driver_memory: as Spark writes it, e.g. `2g`.
         shuffle_partitions: partitions after a shuffle.
         conf: further Spark properties; they win over ours.
-        log: file for what the JVM prints.
+        log: file for what the JVM prints; what Spark itself keeps goes to its folder.
+        s3: will S3 be read or written?
 
     Raises:
         EnvironmentFault: no Java, no Delta jars, or a Java that does not start.
     """
+    if master is None:
+        return _given_session(shuffle_partitions)
     java = find_java()
     if java is None:
         raise EnvironmentFault(
@@ -44,7 +62,8 @@ def start_session(
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
-    settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions)
+    settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions, s3=s3)
+    settings |= _own_folders(log.parent, conf)
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("dolly")
@@ -63,17 +82,73 @@ def start_session(
         ) from error
 
 
-def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
-    # Room for compiled code, before the user's extraJavaOptions: with the first compiler alone Java keeps 48 MB,
-    # which a run fills; nothing more is compiled then.
-    java_options = "-XX:ReservedCodeCacheSize=256m"
-    return {
-        "spark.jars": ",".join(str(jar) for jar in delta_jars()),
+def config_session(config: Config, state: State) -> SparkSession:
+    """The session of a config, started if it does not run yet."""
+    addresses = [state.tables, *(source.path for source in config.sources)]
+    s3 = any(address.startswith("s3a://") for address in addresses)
+    return start_session(**config.spark.model_dump(), log=state.spark_log, s3=s3)
+
+
+def _given_session(shuffle_partitions: int) -> SparkSession:
+    """The session that is there.
+
+    Raises:
+        EnvironmentFault: there is none, or it lacks Delta.
+    """
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session is None and not any(name in os.environ for name in _SESSION_VARIABLES):
+        raise EnvironmentFault(
+            found="spark.master: null and no Spark session",
+            expected="a call by spark-submit or on Databricks",
+            fix="start it there, or set spark.master, e.g. local[2]",
+        )
+    session = session or SparkSession.builder.getOrCreate()
+    extensions = session.conf.get("spark.sql.extensions", "") or ""
+    if "Delta" not in extensions and "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        raise EnvironmentFault(
+            found="a Spark session without Delta",
+            expected=f"{DELTA_COORDINATES} and its extension",
+            fix="give spark-submit --packages and --conf spark.sql.extensions="
+            "io.delta.sql.DeltaSparkSessionExtension --conf spark.sql.catalog.spark_catalog="
+            "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        )
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    session.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
+    return session
+
+
+def _own_folders(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
+    """What Spark and Hive would otherwise leave in the working directory."""
+    settings = {"spark.sql.warehouse.dir": str(folder / "spark-warehouse")}
+    if conf.get("spark.sql.catalogImplementation") == "hive":
+        database = f"jdbc:derby:;databaseName={folder / 'metastore_db'};create=true"
+        settings["spark.hadoop.javax.jdo.option.ConnectionURL"] = database
+        settings["spark.driver.defaultJavaOptions"] = f'{_JAVA_OPTIONS} "-Dderby.stream.error.file={folder}/derby.log"'
+    return settings
+
+
+def _s3_settings() -> dict[str, str]:
+    """S3A as the environment says; keys are read from there by S3A itself."""
+    settings = {}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        settings["spark.hadoop.fs.s3a.endpoint"] = endpoint
+        settings["spark.hadoop.fs.s3a.path.style.access"] = "true"
+        settings["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(endpoint.startswith("https")).lower()
+    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        settings["spark.hadoop.fs.s3a.endpoint.region"] = region
+    return settings
+
+
+def _settings(*, driver_memory: str, shuffle_partitions: int, s3: bool) -> dict[str, str]:
+    return (_s3_settings() if s3 else {}) | {
+        "spark.jars": ",".join(str(jar) for jar in [*delta_jars(), *(s3_jars() if s3 else [])]),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.memory": driver_memory,
-        "spark.driver.defaultJavaOptions": java_options,
-        "spark.executor.defaultJavaOptions": java_options,
+        "spark.driver.defaultJavaOptions": _JAVA_OPTIONS,
+        "spark.executor.defaultJavaOptions": _JAVA_OPTIONS,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         # Few files: Delta's default of 50 partitions for its own log costs seconds a commit.
         "spark.databricks.delta.snapshotPartitions": "2",
@@ -92,18 +167,16 @@ def _settings(*, driver_memory: str, shuffle_partitions: int) -> dict[str, str]:
 
 @contextmanager
 def java_watched(log: Path) -> Iterator[None]:
-    """Tells of a JVM that ended while it was needed as such, and not as whatever then failed in Python.
+    """Reports a JVM that ended while it was needed as such, and not as whatever then failed in Python.
 
     Raises:
         EnvironmentFault: the JVM ended.
     """
-    from py4j.protocol import Py4JError
-
     written_before = log.stat().st_size if log.exists() else 0
     try:
         yield
-    except (Py4JError, ConnectionError, EOFError) as error:
-        code = _java_exit_code()
+    except Exception as error:
+        code = _java_exit_code() if _may_come_from_java(error) else None
         if code is None:
             raise
         ended = f"Spark's Java process ended while it worked, with exit code {code}"
@@ -113,6 +186,15 @@ def java_watched(log: Path) -> Iterator[None]:
             fix=f"read the end of {log}; -9 is the system's kill, most often for want of memory: lower "
             "spark.driver_memory or end other programs; the same command goes on where this run ended",
         ) from error
+
+
+def _may_come_from_java(error: Exception) -> bool:
+    """Py4J is only there where a session was started: a training node needs none."""
+    if "py4j.protocol" not in sys.modules:
+        return False
+    from py4j.protocol import Py4JError
+
+    return isinstance(error, (Py4JError, ConnectionError, EOFError))
 
 
 def _last_error(log: Path, start: int) -> str:

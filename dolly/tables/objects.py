@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _PROBE = "_locks/probe"
 # An unreachable store fails the run within this time instead of holding it up for minutes.
-_RETRIES = {"max_retries": 2, "retry_timeout": {"seconds": 10}}
+_RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 
 class ObjectStore:
