@@ -101,7 +101,8 @@ def test_settings_of_the_published_base_change_no_answer(base_of: Callable[[str]
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"repetition_penalty": 1.3}))
     plain, published = (
-        ChatModel.from_base(str(folder), prompt=Prompt("chatml"), dtype="float32") for folder in (base_of("llama"), base)
+        ChatModel.from_base(str(folder), prompt=Prompt("chatml"), dtype="float32")
+        for folder in (base_of("llama"), base)
     )
     assert [single(published, q, 12) for q in QUESTIONS] == [single(plain, q, 12) for q in QUESTIONS]
     assert published.answers(QUESTIONS, max_new_tokens=12) == plain.answers(QUESTIONS, max_new_tokens=12)

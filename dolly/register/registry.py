@@ -55,7 +55,7 @@ def set_alias(name: str, alias: str, version: str) -> bool:
     import mlflow
 
     client = mlflow.MlflowClient()
-    if client.get_registered_model(name).aliases.get(alias) == version:
+    if str(client.get_registered_model(name).aliases.get(alias)) == version:  # SQL stores give a number
         return False
     client.set_registered_model_alias(name, alias, version)
     return True
