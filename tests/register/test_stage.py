@@ -64,7 +64,8 @@ def test_each_config_registers_its_own_weights(configs: list[Config], registered
     assert weights[0] != weights[1]
     assert [version.tags["weights_sha256"] for version in versions] == weights
     assert [result.ids["aliases"] for result in registered] == ["challenger,champion", "challenger"]
-    assert client(configs[0]).get_model_version_by_alias("small", "champion").version == registered[0].ids["version"]
+    champion = client(configs[0]).get_model_version_by_alias("small", "champion").version
+    assert str(champion) == registered[0].ids["version"]
 
 
 def finished(config: Config) -> Path:
