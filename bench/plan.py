@@ -20,6 +20,10 @@ import yaml
 
 from bench import results
 from bench.rows import ALPACA
+from dolly.config_file import load_config
+from dolly.state import State
+from dolly.tables import Tables
+from dolly.train.lookup import finished_training
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {
@@ -44,12 +48,13 @@ def dolly(*arguments: str) -> str:
     return done.stdout
 
 
-def compare(config: str, home: Path, overrides: list[str]) -> dict[str, Any]:
+def compare(config: str, overrides: list[str]) -> dict[str, Any]:
     """Planned and measured bytes of one setting."""
     planned = json.loads(dolly("plan", config, "--json", *overrides).splitlines()[-1])["this_machine"]
     dolly("train", config, *overrides)
-    folder = home / "checkpoints" / (home / "checkpoints" / "plan.latest").read_text()
-    memory = json.loads((folder / "result.json").read_text())["memory"]
+    loaded = load_config(config, overrides)
+    state = State.of(loaded)
+    memory = finished_training(loaded, state, Tables(state.tables)).result["memory"]
     measured = memory["peak"] - memory["before"]
     parts = {name: round(size / 2**30, 3) for name, size in planned.items() if name != "has"}
     return {
@@ -76,7 +81,7 @@ def main() -> None:
         found = {}
         for number, (name, overrides) in enumerate(SETTINGS.items()):
             if given.only is None or number in given.only:
-                found[name] = compare(str(config), home, overrides)
+                found[name] = compare(str(config), overrides)
                 print(name, found[name], file=sys.stderr, flush=True)
     results.save("plan", {"settings": found}, packages=("torch", "transformers", "deepspeed", "peft"))
 

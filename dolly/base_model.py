@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from dolly.checksums import Checksums
 from dolly.errors import EnvironmentFault, ModelError
 from dolly.installed import installed_model
 from dolly.prompts import Prompt
@@ -61,6 +62,9 @@ def load_tokenizer(location: str) -> Any:
 def load_model(location: str, *, dtype: str, four_bit: bool = False) -> Any:
     """Loads a causal LM with `dtype` weights, or its linear layers in 4 bits (NF4) that compute in `dtype`.
 
+    Of the generation settings that it was published with only the special tokens are kept: a penalty or a
+    temperature would alter answers silently, and transformers refuses to save some combinations.
+
     Raises:
         EnvironmentFault: 4 bits without bitsandbytes.
         ModelError: files that transformers can't read.
@@ -71,19 +75,19 @@ def load_model(location: str, *, dtype: str, four_bit: bool = False) -> Any:
 
     logging.disable_progress_bar()  # the stages have their own
     folder, gguf = _gguf_arguments(location)
+    settings: dict[str, Any] = {"dtype": getattr(torch, dtype), **gguf}
     if four_bit:
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), quantization_config=_four_bit(getattr(torch, dtype)), **gguf
-        )
+        settings["quantization_config"] = _four_bit(settings["dtype"])
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **gguf)
+        model = AutoModelForCausalLM.from_pretrained(folder, **settings)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             found=f"{location} can't be loaded ({' '.join(str(error).split())[:200]})",
             expected="a causal LM in safetensors or GGUF",
             fix="check that the files are whole and that transformers knows the architecture",
         ) from error
-    return _without_quantisation(model)
+    _keep_special_tokens_only(model)
+    return model if four_bit else _without_quantisation(model)
 
 
 def load_config(location: str) -> Any:
@@ -121,10 +125,41 @@ def load_for_prompt(location: str, *, dtype: str, prompt: Prompt, four_bit: bool
         model.resize_token_embeddings(len(tokenizer))
     if added:
         _embed_by_words(model, tokenizer, added)
+    _end_answers_by(model, tokenizer)
+    return model, tokenizer
+
+
+def stop_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end an answer: the prompt's own first, then those that the base model was published with."""
+    known = set(tokenizer.all_special_ids)
+    known |= {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    settings = [model.config, *filter(None, [model.generation_config])]
+    # An id that is no special token is an architecture's default, which means another word in this vocabulary.
+    named = [token for source in settings for token in _as_list(source.eos_token_id) if token in known]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *named]))
+
+
+def _end_answers_by(model: Any, tokenizer: Any) -> None:
+    """Writes the stop tokens into a model's settings, for servers that know nothing of this package."""
+    stop = stop_ids(model, tokenizer)
     model.config.eos_token_id = tokenizer.eos_token_id
     if model.generation_config is not None:
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
-    return model, tokenizer
+        model.generation_config.eos_token_id = stop if len(stop) > 1 else stop[0]
+
+
+def _keep_special_tokens_only(model: Any) -> None:
+    """Resets a model's generation settings to greedy decoding."""
+    from transformers import GenerationConfig
+
+    if (published := model.generation_config) is not None:
+        names = ("bos_token_id", "eos_token_id", "pad_token_id")
+        model.generation_config = GenerationConfig(**{name: getattr(published, name) for name in names})
+    for name in model.config._get_generation_parameters():  # older models have them in config.json
+        setattr(model.config, name, None)
+
+
+def _as_list(ids: int | list[int] | None) -> list[int]:
+    return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
 
 
 def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None) -> None:
@@ -150,16 +185,20 @@ def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_
         staged.rename(target)
 
 
-def weights_sha256(location: str) -> str:
-    """Identity of a model: a hash over its weight and config files; of its name for a hub model."""
+def weights_sha256(location: str, *, cache: Path | None = None) -> str:
+    """A hash over a model's weight and config files; of its name for a hub model.
+
+    Args:
+        location: a folder, a file or a hub name.
+        cache: remembers the files' hashes (`checksums`).
+    """
     path = Path(location)
     if not path.exists():
         return hashlib.sha256(location.encode()).hexdigest()
-    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if _is_identity(f))
+    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if _holds_weights(f))
     whole = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            whole.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    for file, digest in zip(files, Checksums(cache).of(files), strict=True):
+        whole.update(file.name.encode() + digest)
     return whole.hexdigest()
 
 
@@ -175,7 +214,7 @@ def _embed_by_words(model: Any, tokenizer: Any, tokens: list[int]) -> None:
                 embeddings.weight[token] = embeddings.weight[words].float().mean(dim=0).to(embeddings.weight.dtype)
 
 
-def _is_identity(file: Path) -> bool:
+def _holds_weights(file: Path) -> bool:
     return file.suffix in {".safetensors", ".bin"} or file.name == "config.json"
 
 

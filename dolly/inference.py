@@ -1,26 +1,45 @@
-"""A chat model that answers: used by evaluation, serving and `dolly ask` alike."""
+"""A chat model that answers: the one path of evaluation, the server and `dolly ask`.
+
+Decoding is a loop of our own, for one question or many: no setting that a base model was published with (a penalty, a
+temperature, forced tokens) can make the three differ.
+"""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dolly.base_model import load_for_prompt, load_model, load_tokenizer
+from dolly.base_model import load_for_prompt, load_model, load_tokenizer, stop_ids
 from dolly.errors import ModelError
 from dolly.prompts import Message, Prompt
 
 CARD = "dolly.json"
+_Choice = Callable[[torch.Tensor], list[int]]
 
 
 class ChatModel:
-    """A causal LM, its tokenizer and the prompt that it was trained with."""
+    """A causal LM, its tokenizer and the prompt that it was trained with; on a GPU where there is one.
 
-    def __init__(self, model: Any, tokenizer: Any, prompt: Prompt) -> None:
-        self.model, self.tokenizer, self.prompt = model.eval(), tokenizer, prompt
+    Args:
+        model: of transformers.
+        tokenizer: its tokenizer, with the prompt's markers.
+        prompt: how conversations are rendered.
+        card: what the train stage wrote beside the weights; empty for a base model.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, prompt: Prompt, *, card: dict[str, Any] | None = None) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model, self.tokenizer, self.prompt = model.eval().to(self.device), tokenizer, prompt
+        self.card = card or {}
+        self.stop_ids = frozenset(stop_ids(model, tokenizer))
+        known = inspect.signature(model.forward).parameters
+        self._positions = "position_ids" in known
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
     @classmethod
     def from_base(cls, location: str, *, prompt: Prompt, dtype: str) -> ChatModel:
@@ -29,8 +48,8 @@ class ChatModel:
         return cls(model, tokenizer, prompt)
 
     @classmethod
-    def from_trained(cls, folder: Path, *, tokenizer: Path | None = None, dtype: str = "float32") -> ChatModel:
-        """A model that the train stage left.
+    def from_trained(cls, folder: Path, *, tokenizer: Path | None = None) -> ChatModel:
+        """A model that the train stage left, in the precision that its card names.
 
         Raises:
             ModelError: its stored prompt is not the one that this code would render.
@@ -44,7 +63,8 @@ class ChatModel:
                 expected=f"{prompt.sha256[:12]}, which this version of dolly renders",
                 fix="serve it with the version of dolly that trained it, or train it again",
             )
-        return cls(load_model(str(folder), dtype=dtype), load_tokenizer(str(tokenizer or folder)), prompt)
+        model = load_model(str(folder), dtype=card.get("dtype") or _stored_dtype(folder))
+        return cls(model, load_tokenizer(str(tokenizer or folder)), prompt, card=card)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Tokens of the question, up to where the answer begins."""
@@ -54,32 +74,25 @@ class ChatModel:
         """Decodes an answer."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    @torch.inference_mode()
     def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch of conversations."""
+        """Greedy answers to a batch of conversations: those that each would get alone."""
         prompts = [self.prompt_ids(messages) for messages in questions]
-        width = max(map(len, prompts))
-        ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):  # padded on the left: answers begin side by side
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
-        stop = self.tokenizer.eos_token_id
-        made = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=stop,
-            pad_token_id=stop,
-        )
-        return [self.text(_until(row[width:].tolist(), stop)) for row in made]
+        ids: list[list[int]] = [[] for _ in prompts]
+        for step in self._decode(prompts, max_new_tokens=max_new_tokens, choose=_likeliest):
+            for row, token in step.items():
+                ids[row].append(token)
+        return [self.text(row) for row in ids]
 
-    @torch.inference_mode()
     def generate(
-        self, prompt_ids: Sequence[int], *, max_new_tokens: int, temperature: float, top_p: float, seed: int | None
+        self,
+        prompt_ids: Sequence[int],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
     ) -> Iterator[int]:
-        """Generates one answer token by token, without the end-of-sequence token.
+        """Generates one answer token by token, without the token that ends it.
 
         Args:
             prompt_ids: from `prompt_ids`.
@@ -88,26 +101,64 @@ class ChatModel:
             top_p: sample from the likeliest tokens that together have this probability.
             seed: makes sampling repeatable.
         """
-        generator = torch.Generator().manual_seed(seed) if seed is not None else None
-        step, cache = torch.tensor([list(prompt_ids)]), None
+        choose = _likeliest if temperature == 0 else _sampler(temperature, top_p, seed)
+        for step in self._decode([prompt_ids], max_new_tokens=max_new_tokens, choose=choose):
+            yield step[0]
+
+    @torch.inference_mode()
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, choose: _Choice
+    ) -> Iterator[dict[int, int]]:
+        """Yields the next token of each prompt whose answer goes on, by its position in `prompts`."""
+        step, mask = _padded(prompts, self.device)
+        cache, going_on = None, set(range(len(prompts)))
         for _ in range(max_new_tokens):
-            output = self.model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            inputs: dict[str, Any] = {"attention_mask": mask, **self._last_only}
+            if self._positions:
+                inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step.shape[1] :]
+            output = self.model(input_ids=step, past_key_values=cache, use_cache=True, **inputs)
             cache = output.past_key_values
-            token = _choose(output.logits[0, -1].float(), temperature, top_p, generator)
-            if token == self.tokenizer.eos_token_id:
+            tokens = choose(output.logits[:, -1].float())
+            going_on = {row for row in going_on if tokens[row] not in self.stop_ids}
+            if not going_on:
                 return
-            yield token
-            step = torch.tensor([[token]])
+            yield {row: tokens[row] for row in sorted(going_on)}
+            step = torch.tensor(tokens, device=self.device)[:, None]
+            mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
 
 
-def _choose(logits: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> int:
-    """One token from logits of the shape `(vocabulary,)`."""
-    if temperature == 0:
-        return int(logits.argmax())
-    chances, tokens = torch.softmax(logits / temperature, dim=-1).sort(descending=True)
-    chances[chances.cumsum(dim=-1) - chances >= top_p] = 0
-    return int(tokens[torch.multinomial(chances, 1, generator=generator)])
+def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, `(prompts, longest)`; padded on the left, so that answers begin side by side."""
+    width = max(map(len, prompts))
+    ids = torch.zeros((len(prompts), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
 
 
-def _until(ids: list[int], stop: int) -> list[int]:
-    return ids[: ids.index(stop)] if stop in ids else ids
+def _likeliest(logits: torch.Tensor) -> list[int]:
+    """The likeliest token of each row of logits `(rows, vocabulary)`."""
+    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    return tokens
+
+
+def _sampler(temperature: float, top_p: float, seed: int | None) -> _Choice:
+    """Draws a token for each row of logits `(rows, vocabulary)`."""
+    # On the CPU, so that a seed draws the same on any device.
+    generator = torch.Generator().manual_seed(seed) if seed is not None else None
+
+    def choose(logits: torch.Tensor) -> list[int]:
+        chances, tokens = torch.softmax(logits.cpu() / temperature, dim=-1).sort(descending=True)
+        chances[chances.cumsum(dim=-1) - chances >= top_p] = 0
+        drawn: list[int] = tokens.gather(1, torch.multinomial(chances, 1, generator=generator))[:, 0].tolist()
+        return drawn
+
+    return choose
+
+
+def _stored_dtype(folder: Path) -> str:
+    """Precision of a model whose card is of an older version and names none."""
+    settings = json.loads((folder / "config.json").read_text())
+    return str(settings.get("dtype") or settings.get("torch_dtype") or "float32")

@@ -27,6 +27,14 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "pyspark", "delta-spa
 _FIGURES = "report.json"
 
 
+def connect(state: State) -> None:
+    """Directs this process's MLflow calls to a state's tracking server and model registry."""
+    import mlflow
+
+    mlflow.set_tracking_uri(state.tracking)
+    mlflow.set_registry_uri(state.registry)
+
+
 class StageRun:
     """The MLflow run of one stage."""
 
@@ -87,7 +95,7 @@ class Tracker:
         self._tables = Tables(state.tables)
         self._price, self._currency = price_per_hour, currency
         self.uri = state.tracking
-        mlflow.set_tracking_uri(self.uri)
+        connect(state)
         if mlflow.get_experiment_by_name(experiment) is None:
             mlflow.create_experiment(experiment, artifact_location=state.artifacts)
         mlflow.set_experiment(experiment)

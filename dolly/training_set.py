@@ -44,6 +44,33 @@ class TrainingSet:
     evaluation: list[Example]
 
 
+def require_encoding(tables: Tables, *, dataset: str, version: int, prompt_sha256: str, tokenizer_sha256: str) -> None:
+    """Makes sure that a data set's gold rows have the tokens that a model would be asked with.
+
+    Args:
+        tables: where they are.
+        dataset: name of the config.
+        version: version of `gold_examples`.
+        prompt_sha256: hash of the prompt that the config asks for.
+        tokenizer_sha256: hash of the base model's tokenizer with the prompt's markers.
+
+    Raises:
+        DataError: some rows were encoded with another prompt or tokenizer.
+    """
+    expected = {"prompt_sha256": prompt_sha256, "tokenizer_sha256": tokenizer_sha256}
+    table = tables.read_arrow(GOLD_EXAMPLES, version=version, columns=list(expected), scope=dataset)
+    for column, value in expected.items():
+        what = column.removesuffix("_sha256")
+        stored = sorted(str(hash_) for hash_ in table.column(column).unique().to_pylist())
+        if stored not in ([], [value]):
+            others = " and ".join(f"{what} {hash_[:12]}" for hash_ in stored)
+            raise DataError(
+                found=f"{GOLD_EXAMPLES.name} of {dataset} made with {others}",
+                expected=f"{what} {value[:12]} in all rows, as model.base, model.prompt_format and model.system say",
+                fix="run dolly prepare CONFIG with the same key=value overrides, or leave out those of model",
+            )
+
+
 def read_training_set(tables: Tables, *, dataset: str, version: int | None = None) -> TrainingSet:
     """Reads a data set's gold rows.
 

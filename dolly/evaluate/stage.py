@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 from rich.table import Table as Printed
 
-from dolly.base_model import locate, weights_sha256
-from dolly.evaluate.gate import gate
+from dolly.evaluate.evaluation import Evaluation, evaluation_of
 from dolly.evaluate.metrics import contains_fact, wilson_interval
-from dolly.prompts import Message, Prompt
+from dolly.evaluate.questions import Question
+from dolly.result import StageResult
 from dolly.schema import EVALUATIONS, GOLD_EXAMPLES
-from dolly.train.stage import latest_training, summary
+from dolly.train.lookup import finished_training, prompt_of
+from dolly.train.stage import summary
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
@@ -25,83 +23,37 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 
-@dataclass(frozen=True)
-class Question:
-    """A held-out row: the turns before its last answer, that answer, what it must contain.
+def run(context: Context) -> StageResult:
+    """Asks base and trained model the same held-out questions, unless that has been done.
 
-    `prompt_ids` are the tokens before that answer, as they stand in `gold_examples`.
+    Raises:
+        DataError: the training that the config names is not finished.
     """
-
-    example_id: str
-    source: str
-    messages: list[Message]
-    reference: str
-    expected: str
-    prompt_ids: list[int]
-
-
-def run(context: Context) -> None:
-    """Asks base and trained model the same held-out questions, unless that has been done."""
-    config, folder = context.config, latest_training(context)
-    result = json.loads((folder / "result.json").read_text())
-    card = json.loads((folder / "final" / "dolly.json").read_text())
+    config = context.config
+    training = finished_training(config, context.state, context.tables)
     with context.tracker.stage("evaluate") as stage:
-        version = stage.input(GOLD_EXAMPLES, version=card["gold_version"], role="evaluate")
-        questions = held_out_questions(context, version=version, limit=config.evaluate.max_questions)
-        weights = weights_sha256(str(folder / "final"))
-        settings = [weights, card["base_sha256"], config.evaluate.max_new_tokens, [q.example_id for q in questions]]
-        evaluation = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-        rows = _stored(context, evaluation)
+        stage.input(GOLD_EXAMPLES, version=training.spec.gold_version, role="evaluate")
+        asked = evaluation_of(config, context.state, context.tables, training)
+        rows = _stored(context, asked.sha256)
         if not rows:
-            rows = _asked(context, questions, folder / "final", evaluation=evaluation, run_id=stage.run_id)
+            rows = _answered(context, asked.questions, training.spec.base, training.weights)
+            rows = [row | {"evaluation": asked.sha256, "run_id": stage.run_id} for row in rows]
             context.tables.insert_new(EVALUATIONS, rows, scope=config.name, writer="dolly evaluate")
-        figures = _figures(rows)
-        losses = result["losses"]
-        reasons = gate(
-            fact_accuracy=figures.get("fact_accuracy_after"),
-            min_fact_accuracy=config.evaluate.min_fact_accuracy,
-            losses_before=losses.get("first", {}),
-            losses_after=losses.get("last", {}),
-            max_loss_ratio=config.evaluate.max_loss_ratio,
+        losses, figures = training.result["losses"], _figures(rows)
+        evaluation = Evaluation(
+            asked.sha256, asked.weights_sha256, figures, losses.get("first", {}), losses.get("last", {})
         )
-        held_out = {key: value for key, value in summary(result).items() if key.startswith("loss_")}
+        evaluation.write(training)
+        reasons = evaluation.reasons(config.evaluate)
+        verdict = "; ".join(reasons) or "passed"
+        held_out = {key: value for key, value in summary(training.result).items() if key.startswith("loss_")}
         stage.metrics(figures | held_out | {"gate_passed": not reasons})
-        stage.tags({"evaluation": evaluation, "gate": "; ".join(reasons) or "passed"})
+        stage.tags({"training": training.spec.sha256, "evaluation": evaluation.sha256, "gate": verdict})
         shown = ("source", "question", "expected", "before", "after", "before_right", "after_right", "reference")
         stage.table("answers", {name: [row[name] for row in rows] for name in shown})
-        verdict = {"evaluation": evaluation, "weights_sha256": weights, "reasons": reasons, "figures": figures}
-        (folder / "evaluation.json").write_text(json.dumps(verdict, indent=1))
-        _print(context, rows, figures, reasons)
-
-
-def held_out_questions(context: Context, *, version: int, limit: int) -> list[Question]:
-    """Held-out rows as questions, those with a checkable answer first; ids are hashes, so a fair sample."""
-    columns = ["example_id", "part", "source", "split", "turns", "expected", "input_ids", "loss_mask"]
-    table = context.tables.read_arrow(GOLD_EXAMPLES, version=version, columns=columns, scope=context.config.name)
-    # Of a conversation that was split its first part is asked.
-    rows = [row for row in table.to_pylist() if row["split"] == "eval" and row["part"] == 0]
-    rows.sort(key=lambda row: (not row["expected"], row["example_id"]))
-    return [
-        Question(
-            example_id=row["example_id"],
-            source=row["source"],
-            messages=row["turns"][:-1],
-            reference=row["turns"][-1]["content"],
-            expected=row["expected"] or "",
-            prompt_ids=row["input_ids"][: _last_answer(row["loss_mask"])],
-        )
-        for row in rows[:limit]
-    ]
-
-
-def _last_answer(loss_mask: Sequence[bool]) -> int:
-    """Where the last run of trained tokens begins."""
-    start = len(loss_mask) - 1
-    while start > 0 and not loss_mask[start]:
-        start -= 1
-    while start > 0 and loss_mask[start - 1]:
-        start -= 1
-    return start
+        _show(context, rows, figures, reasons)
+        ids = {"training": training.spec.sha256, "evaluation": evaluation.sha256, "gate": verdict}
+        return stage.result(ids=ids, paths={"weights": str(training.weights)})
 
 
 def _stored(context: Context, evaluation: str) -> list[dict[str, Any]]:
@@ -111,26 +63,21 @@ def _stored(context: Context, evaluation: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["evaluation"] == evaluation]
 
 
-def _asked(
-    context: Context, questions: Sequence[Question], final: Path, *, evaluation: str, run_id: str
-) -> list[dict[str, Any]]:
+def _answered(context: Context, questions: Sequence[Question], base: str, weights: Path) -> list[dict[str, Any]]:
+    """Rows of `evaluations` without those columns that name the evaluation."""
     from dolly.inference import ChatModel
 
-    model = context.config.model
-    base = locate(model.base, allow_network=context.config.allow_network)
-    prompt = Prompt(model.prompt_format, model.system)
+    config = context.config
     loaders: dict[str, Callable[[], ChatModel]] = {
-        "before": lambda: ChatModel.from_base(base, prompt=prompt, dtype=model.dtype),
-        "after": lambda: ChatModel.from_trained(final, dtype=model.dtype),
+        "before": lambda: ChatModel.from_base(base, prompt=prompt_of(config), dtype=config.model.dtype),
+        "after": lambda: ChatModel.from_trained(weights),
     }
     answers = {name: _answers(context, load(), questions, name) for name, load in loaders.items()}
     return [
         {
-            "dataset": context.config.name,
-            "evaluation": evaluation,
+            "dataset": config.name,
             "example_id": question.example_id,
             "source": question.source,
-            "run_id": run_id,
             "question": question.messages[-1]["content"],
             "reference": question.reference,
             "expected": question.expected,
@@ -171,7 +118,7 @@ def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return figures
 
 
-def _print(context: Context, rows: Sequence[dict[str, Any]], figures: dict[str, float], reasons: list[str]) -> None:
+def _show(context: Context, rows: Sequence[dict[str, Any]], figures: dict[str, float], reasons: list[str]) -> None:
     table = Printed("question (held out)", "expected", "before", "after", show_lines=True)
     for row in rows[:_SHOWN]:
         mark = {True: " ✓", False: " ✗", None: ""}[row["after_right"]]

@@ -1,4 +1,7 @@
-"""The MLflow registry: models go in with what identifies them, and are found by alias."""
+"""The MLflow registry: models are registered with hashes of what they come from, and found by alias.
+
+`dolly.tracking.connect` says which tracking server and which registry; they may be two.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ def find_version(name: str, *, weights_sha256: str) -> str | None:
     """The newest registered version that has these weights."""
     import mlflow
 
-    found = mlflow.MlflowClient().search_model_versions(f"name = '{name}' and tag.weights_sha256 = '{weights_sha256}'")
-    return str(max(int(version.version) for version in found)) if found else None
+    query = f"name = '{name}' and tag.weights_sha256 = '{weights_sha256}'"
+    versions = mlflow.MlflowClient().search_model_versions(query)
+    return str(max(int(version.version) for version in versions)) if versions else None
 
 
 def add_version(name: str, folder: Path, *, tags: dict[str, Any]) -> str:
@@ -51,10 +55,26 @@ def set_alias(name: str, alias: str, version: str) -> bool:
     import mlflow
 
     client = mlflow.MlflowClient()
-    if client.get_registered_model(name).aliases.get(alias) == version:
+    if str(client.get_registered_model(name).aliases.get(alias)) == version:  # SQL stores give a number
         return False
     client.set_registered_model_alias(name, alias, version)
     return True
+
+
+def describe(name: str, version: str, *, model: str, text: str) -> None:
+    """Sets the descriptions, as Markdown, of a registered model and of one of its versions."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    client.update_registered_model(name, description=model)
+    client.update_model_version(name, version, description=text)
+
+
+def version_tags(name: str, version: str) -> dict[str, str]:
+    """What a version comes from, as it was registered: `dataset`, `gold_version`, `training_set` and others."""
+    import mlflow
+
+    return dict(mlflow.MlflowClient().get_model_version(name, version).tags)
 
 
 def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel, str]:

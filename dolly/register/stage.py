@@ -2,47 +2,75 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dolly.errors import DataError
-from dolly.register.registry import CHALLENGER, CHAMPION, add_version, find_version, set_alias
-from dolly.train.stage import latest_training
+from dolly.evaluate.evaluation import Evaluation, evaluation_of, read_evaluation
+from dolly.register.description import describe_model, describe_version
+from dolly.register.registry import CHALLENGER, CHAMPION, add_version, describe, find_version, set_alias
+from dolly.result import StageResult
+from dolly.train.lock import locked
+from dolly.train.lookup import SAME_OVERRIDES, Training, finished_training
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
 
 
-def run(context: Context) -> None:
-    """Registers the latest training, once for the same weights."""
-    name, folder = context.config.register_.name, latest_training(context)
-    if not (folder / "evaluation.json").exists():
-        raise DataError(
-            found=f"no evaluation in {folder}", expected="the gate's verdict", fix="run the evaluate stage first"
-        )
-    verdict = json.loads((folder / "evaluation.json").read_text())
-    card = json.loads((folder / "final" / "dolly.json").read_text())
+def run(context: Context) -> StageResult:
+    """Registers the training that the config names, once for the same weights, judged by the config's gate.
+
+    Raises:
+        DataError: that training is not finished, or not evaluated as the config says.
+    """
+    config, name = context.config, context.config.register_.name
+    training = finished_training(config, context.state, context.tables)
+    evaluation = _evaluation(context, training)
+    reasons = evaluation.reasons(config.evaluate)
     with context.tracker.stage("register") as stage:
-        version = find_version(name, weights_sha256=verdict["weights_sha256"])
-        new = version is None
-        if version is None:
-            tags = {
-                "weights_sha256": verdict["weights_sha256"],
-                "dataset": context.config.name,
-                "gold_version": card["gold_version"],
-                "training_set": card["training_set"],
-                "training": card["training"],
-                "prompt_sha256": card["prompt"]["sha256"],
-                "evaluation": verdict["evaluation"],
-            }
-            version = add_version(name, folder / "final", tags=tags)
-        aliases = [CHALLENGER] if verdict["reasons"] else [CHALLENGER, CHAMPION]
+        # Two processes that register the same weights at once would make two versions of them.
+        with locked(training.folder, context.say):
+            version = find_version(name, weights_sha256=evaluation.weights_sha256)
+            new = version is None
+            if version is None:
+                version = add_version(name, training.weights, tags=_tags(training, evaluation))
+        describe(name, version, model=describe_model(name), text=describe_version(training, evaluation, reasons))
+        aliases = [CHALLENGER] if reasons else [CHALLENGER, CHAMPION]
         for alias in aliases:
             set_alias(name, alias, version)
-        stage.tags({"model": name, "version": version, "new_version": new})
+        stage.tags({"model": name, "version": version, "new_version": new, "training": training.spec.sha256})
         context.say(
             f"{name} version {version} ({'new' if new else 'these weights were registered before'}): "
             + " and ".join(aliases)
         )
-        if verdict["reasons"]:
-            context.say("it is not champion: " + "; ".join(verdict["reasons"]))
+        if reasons:
+            context.say("it is not champion: " + "; ".join(reasons))
+        return stage.result(ids={"model": name, "version": version, "aliases": ",".join(aliases)})
+
+
+def _evaluation(context: Context, training: Training) -> Evaluation:
+    """The evaluation that the config names."""
+    asked = evaluation_of(context.config, context.state, context.tables, training)
+    evaluation = read_evaluation(training, asked.sha256)
+    if evaluation is None:
+        others = len(list(training.folder.glob("evaluations/*.json")))
+        raise DataError(
+            found=f"{others} evaluations of the training {training.spec.sha256[:12]}, none as this config evaluates",
+            expected=f"the evaluation {asked.sha256[:12]}: {len(asked.questions)} questions, "
+            f"evaluate.max_new_tokens={context.config.evaluate.max_new_tokens}",
+            fix=f"run dolly evaluate CONFIG {SAME_OVERRIDES}",
+        )
+    return evaluation
+
+
+def _tags(training: Training, evaluation: Evaluation) -> dict[str, Any]:
+    """What a version comes from."""
+    card = training.card
+    return {
+        "weights_sha256": evaluation.weights_sha256,
+        "dataset": training.spec.dataset,
+        "gold_version": card["gold_version"],
+        "training_set": card["training_set"],
+        "training": card["training"],
+        "prompt_sha256": card["prompt"]["sha256"],
+        "evaluation": evaluation.sha256,
+    }

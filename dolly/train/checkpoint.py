@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -20,6 +19,8 @@ import torch
 import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from dolly import atomic
 
 _MARKER = "complete.json"
 _STATE = "state.json"
@@ -162,26 +163,14 @@ def _mark(folder: Path) -> None:
     """Makes sure that all is on the disk, then says so."""
     sums = _checksums(folder)
     for name in sums:
-        _sync(folder / name)
-    staged = folder / "complete.tmp"
-    staged.write_text(json.dumps(sums, indent=1))
-    _sync(staged)
-    staged.rename(folder / _MARKER)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        atomic.sync(folder / name)
+    atomic.write_json(folder / _MARKER, sums)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     sums = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.name.startswith("complete."):
+        if file.is_file() and _MARKER not in file.name:
             with file.open("rb") as stream:
                 sums[str(file.relative_to(folder))] = hashlib.file_digest(stream, "sha256").hexdigest()
     return sums

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 
 from dolly.environment import allocator
 from dolly.errors import TrainingError, TrainingStopped, UsageError
+from dolly.train.ports import port_was_taken, rendezvous_port
 
-STOP, STOPPED = "stop", "stopped"  # files by which processes are asked to save and end, and say that they did
+STOP, STOPPED = "stop", "stopped"  # files: the first asks the processes to save and end, the second says they did
 _WORKER = "dolly.train.worker"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.5
+_STARTS = 3  # a port that is taken between choice and use is rare: three in a row have another cause
 
 
 class Job(Protocol):
@@ -38,8 +40,19 @@ Starter = Callable[[Path, Path], Job]
 """From the spec's file and the file for all that the processes print."""
 
 
-def launch(spec: Path, *, start: Starter, log: Path, progress: Path, follow: Callable[[dict[str, Any]], None]) -> None:
+def launch(
+    spec: Path,
+    *,
+    start: Starter,
+    log: Path,
+    progress: Path,
+    follow: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
     """Starts a training and waits for its end.
+
+    Another program can take the rendezvous port between its choice and its use: the processes are then started again,
+    with another port, as long as they have not trained a step.
 
     Args:
         spec: the spec's file.
@@ -47,6 +60,7 @@ def launch(spec: Path, *, start: Starter, log: Path, progress: Path, follow: Cal
         log: file for all that they print.
         progress: file that rank 0 replaces at each step.
         follow: called with the content of `progress` whenever it has changed.
+        say: prints a line.
 
     Raises:
         TrainingError: they failed.
@@ -56,34 +70,48 @@ def launch(spec: Path, *, start: Starter, log: Path, progress: Path, follow: Cal
     for old in (progress, folder / STOP, folder / STOPPED):
         old.unlink(missing_ok=True)
     log.write_bytes(b"")
+    with _at_sigterm((folder / STOP).touch):
+        for starts_left in reversed(range(_STARTS)):
+            begin = log.stat().st_size
+            code = _run(start, spec, log, progress=progress, follow=follow)
+            if (folder / STOPPED).exists():
+                raise TrainingStopped(
+                    found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
+                    expected="the training's end",
+                    fix="run the same command again: it goes on from there",
+                )
+            if code == 0:
+                return
+            printed = log.read_bytes()[begin:].decode(errors="replace")
+            if not (starts_left and port_was_taken(printed) and not progress.exists()):
+                raise TrainingError(
+                    found=f"the training ended with code {code}: {_reason(printed)}",
+                    expected="code 0",
+                    fix=f"read {log}; run the same command again to go on from the last checkpoint",
+                )
+            say("another program took the training's rendezvous port; starting again with another port")
+
+
+def _run(
+    start: Starter, spec: Path, log: Path, *, progress: Path, follow: Callable[[dict[str, Any]], None]
+) -> int | None:
+    """Starts the processes once and follows them to their end; returns their exit code."""
     seen = ""
     job = start(spec, log)
     try:
-        with _at_sigterm((folder / STOP).touch):
-            while job.poll() is None:
-                time.sleep(_POLL_SECONDS)
-                if progress.exists() and (text := progress.read_text()) != seen:
-                    seen = text
-                    follow(json.loads(text))
+        while job.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            if progress.exists() and (text := progress.read_text()) != seen:
+                seen = text
+                follow(json.loads(text))
     except BaseException:
         job.terminate()
         raise
-    if (folder / STOPPED).exists():
-        raise TrainingStopped(
-            found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
-            expected="the training's end",
-            fix="run the same command again: it goes on from there",
-        )
-    if job.poll() != 0:
-        raise TrainingError(
-            found=f"the training ended with code {job.poll()}: {_reason(log)}",
-            expected="code 0",
-            fix=f"read {log}; run the same command again to go on from the last checkpoint",
-        )
+    return job.poll()
 
 
 def on_this_machine(processes: int) -> Starter:
-    """`processes` workers beside this process, by torchrun."""
+    """`processes` workers beside this process, by torchrun, whose standalone mode lets the system choose the port."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
     command = [*torchrun, "--nproc-per-node", str(processes), "-m", _WORKER]
     loopback = "lo0" if sys.platform == "darwin" else "lo"
@@ -99,7 +127,11 @@ def by_hostfile(hostfile: Path, arguments: Sequence[str] = ()) -> Starter:
 
     Args:
         hostfile: its path.
-        arguments: further ones of DeepSpeed's launcher, as `--master_addr`, `--ssh_port` or `--launcher`.
+        arguments: further ones of DeepSpeed's launcher, as `--master_addr`, `--ssh_port` or `--launcher`. Without
+            `--master_port` each start chooses a free port.
+
+    Raises:
+        UsageError: no such file.
     """
     if not hostfile.is_file():
         raise UsageError(
@@ -107,8 +139,15 @@ def by_hostfile(hostfile: Path, arguments: Sequence[str] = ()) -> Starter:
             expected="a DeepSpeed hostfile: lines of NAME slots=N",
             fix="set train.launch.hostfile",
         )
-    command = [sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", str(hostfile), *arguments]
-    return lambda spec, log: _Processes([*command, "--no_local_rank", "--module", _WORKER, str(spec)], log)
+    runner = [sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", str(hostfile), *arguments]
+    chosen = any(argument.split("=")[0] in ("--master_port", "--master-port") for argument in arguments)
+
+    def start(spec: Path, log: Path) -> Job:
+        # The launcher's default is one port for all trainings of a machine.
+        port = [] if chosen else ["--master_port", str(rendezvous_port())]
+        return _Processes([*runner, *port, "--no_local_rank", "--module", _WORKER, str(spec)], log)
+
+    return start
 
 
 class _Processes:
@@ -131,7 +170,7 @@ class _Processes:
 
 @contextmanager
 def _at_sigterm(action: Callable[[], None]) -> Iterator[None]:
-    """Calls `action` instead of dying; only the main thread is told of signals."""
+    """Calls `action` at a SIGTERM instead of ending; Python delivers signals to the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -148,10 +187,10 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _reason(log: Path) -> str:
-    """The line of the log that tells most: our own one, else the last error."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _reason(printed: str) -> str:
+    """The line of a log that says most: the first of our own, else the last error."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
     for mark in ("dolly: ", "Error: ", "Error"):
-        if found := [line for line in lines if mark in line and "ChildFailedError" not in line]:
-            return found[0 if mark == "dolly: " else -1].split("]: ", 1)[-1][:300]
+        if marked := [line for line in lines if mark in line and "ChildFailedError" not in line]:
+            return marked[0 if mark == "dolly: " else -1].split("]: ", 1)[-1][:300]
     return (lines or ["it printed nothing"])[-1][:300]

@@ -12,10 +12,10 @@ from dolly.config import Config
 from dolly.environment import memory_bytes
 from dolly.state import State
 from dolly.tables import Tables
+from dolly.train.lookup import gold_rows, prompt_of
 from dolly.train.memory import Memory
 from dolly.train.plan import EFFICIENCY, GPUS, Method, Offer, Planner
 from dolly.train.spec import TrainSpec
-from dolly.training_set import read_training_set
 
 _PARTS = ("libraries", "weights", "gradients", "optimizer", "activations", "logits", "stepping", "evaluation", "saving")
 
@@ -24,16 +24,15 @@ def planner(config: Config) -> Planner:
     """The plan of a config whose rows are prepared.
 
     Raises:
-        DataError: they are not.
+        DataError: they are not, or they were encoded with another prompt or tokenizer.
     """
     from dolly.base_model import load_tokenizer, locate
-    from dolly.prompts import Prompt
     from dolly.train.model import shape
 
-    rows = read_training_set(Tables(State.of(config).tables), dataset=config.name)
     base = locate(config.model.base, allow_network=config.allow_network)
+    rows = gold_rows(config, Tables(State.of(config).tables), base=base)
     tokenizer = load_tokenizer(base)
-    Prompt(config.model.prompt_format, config.model.system).prepare_tokenizer(tokenizer)
+    prompt_of(config).prepare_tokenizer(tokenizer)
     spec = TrainSpec.of(config, base=base, gold_version=rows.version, training_set=rows.sha256)
 
     def build(method: Method, checkpointing: bool) -> Any:

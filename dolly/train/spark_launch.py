@@ -52,8 +52,8 @@ class _SparkJob:
             distributor.run(work, spec, log)
         except Exception as error:
             with self._log.open("a") as file:
-                file.write(f"{type(error).__name__}: {str(error)[:2000]}\n")
-        # What the distributor returns comes from any of the processes: whether they are through, their result tells.
+                file.write(f"{type(error).__name__}: {error}\n")  # whole: it holds what torchrun printed
+        # The distributor returns the value of any of the processes; the result file is written at the end of all.
         self._code = 0 if Path(spec).with_name("result.json").exists() else 1
 
 

@@ -1,4 +1,4 @@
-"""What a training process is told; a plain JSON file between the stage and the processes."""
+"""The settings of one training: a plain JSON file, written by the stage and read by the training processes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dolly import atomic
+
 if TYPE_CHECKING:
     from dolly.config import Config
 
-# Where and how often something is written does not change the weights that come out.
-_NOT_IDENTITY = {
+# Not hashed: where and how often something is written does not change the weights.
+_NOT_HASHED = {
     "tables_root",
     "gold_version",
     "base",
@@ -75,10 +77,10 @@ class TrainSpec:
 
     @property
     def stage(self) -> int:
-        """The ZeRO stage at work.
+        """The ZeRO stage that is used.
 
-        One process has nothing to part: of fp32 weights ZeRO would keep flat copies. With bf16 ones it is ZeRO that
-        keeps those in fp32 which are stepped, so that it is at least 1.
+        One process has nothing to partition: ZeRO would only keep flat copies of fp32 weights. With bf16 weights ZeRO
+        keeps the fp32 ones that the optimizer steps, so that the stage is at least 1.
         """
         if self.dtype == "bfloat16":
             return max(1, self.zero_stage)
@@ -92,17 +94,25 @@ class TrainSpec:
 
     @property
     def sha256(self) -> str:
-        """Identity of the weights that this training makes."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_IDENTITY}
+        """Hash of all that makes the weights; a new field that is hashed trains every model anew."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_HASHED}
         text = json.dumps([_TRAINER_REVISION, values], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
-    def of(cls, config: Config, *, base: str, gold_version: int, training_set: str, **places: str) -> TrainSpec:
-        """The config's training as plain values; `places` are those that a plan has none of."""
+    def of(cls, config: Config, *, base: str, gold_version: int, training_set: str, **addresses: str) -> TrainSpec:
+        """The config's training as plain values.
+
+        Args:
+            config: the experiment.
+            base: the located base model.
+            gold_version: version of `gold_examples`.
+            training_set: hash of its rows.
+            addresses: `tables_root`, `base_sha256`, `tracking_uri`, `run_id`, `output`; a plan needs none of them.
+        """
         train = config.train
         values: dict[str, Any] = dict.fromkeys(("tables_root", "base_sha256", "tracking_uri", "run_id", "output"), "")
-        values |= {"base": base, "gold_version": gold_version, "training_set": training_set} | places
+        values |= {"base": base, "gold_version": gold_version, "training_set": training_set} | addresses
         return cls(
             **values,
             dataset=config.name,
@@ -120,9 +130,14 @@ class TrainSpec:
         )
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1))
+        atomic.write_json(path, asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> TrainSpec:
+        """Reads a spec.
+
+        Raises:
+            TypeError: it is of a version of the code with other fields.
+        """
         values = json.loads(path.read_text())
         return cls(**values | {name: tuple(values[name] or ()) for name in ("betas", "lora_targets")})

@@ -5,26 +5,31 @@ torchrun --nproc-per-node N -m dolly.train.worker SPEC.json
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dolly import atomic
 from dolly.errors import DollyError, ModelError, TrainingStopped
 from dolly.prompts import Prompt
 from dolly.tables import Tables
 from dolly.train.launch import STOP, STOPPED, die_with_parent
 from dolly.train.spec import TrainSpec
-from dolly.training_set import read_training_set
+from dolly.training_set import TrainingSet, read_training_set
 
 
 def main(path: str) -> int:
-    """Trains as the spec at `path` says; rank 0 leaves `final/` and `result.json` in its output."""
+    """Trains as the spec at `path` says; rank 0 leaves `final/` and `result.json` in its output.
+
+    Returns:
+        The exit code: 0, or `TrainingStopped`'s after a SIGTERM.
+    """
     die_with_parent()
     spec = TrainSpec.read(Path(path))
     import deepspeed
@@ -34,13 +39,7 @@ def main(path: str) -> int:
     # On a CPU it would compile a shared-memory all-reduce first, which gloo does without a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo")
-    rows = read_training_set(Tables(spec.tables_root), dataset=spec.dataset, version=spec.gold_version)
-    if rows.sha256 != spec.training_set:
-        raise ModelError(
-            found=f"version {spec.gold_version} of gold_examples with other rows than the run asked for",
-            expected=f"training set {spec.training_set[:12]}",
-            fix="run prepare and train again",
-        )
+    rows = _rows(spec)
     torch.manual_seed(spec.seed)
     from dolly.train.engine import Stopped, Trainer
     from dolly.train.usage import forget_peak, peak, return_freed_memory
@@ -48,7 +47,8 @@ def main(path: str) -> int:
     return_freed_memory()
     report = _reporter(spec)
     memory_before = forget_peak()
-    model, _ = _build(spec)
+    model, tokenizer = _build(spec)
+    try_export(spec, model, tokenizer)  # in all processes: those that wait for one that failed would hang
     trainer = Trainer(
         model,
         spec,
@@ -61,35 +61,74 @@ def main(path: str) -> int:
         state = trainer.run()
     except Stopped as stopped:
         if dist.get_rank() == 0:
-            Path(spec.output, STOPPED).write_text(str(stopped))
+            atomic.write_text(Path(spec.output, STOPPED), str(stopped))
         dist.barrier()  # a launcher may end all when the first one leaves
         return TrainingStopped.exit_code
     weights = trainer.trained_weights()
     state["memory"] = {"before": memory_before, "peak": peak()}
     if dist.get_rank() == 0:
         export(spec, weights)
-        _write(Path(spec.output, "result.json"), state)
+        atomic.write_json(Path(spec.output, "result.json"), state)
     dist.barrier()
     dist.destroy_process_group()
     return 0
 
 
+def _rows(spec: TrainSpec) -> TrainingSet:
+    """The rows that the stage has pinned.
+
+    Raises:
+        ModelError: that version of the table holds others.
+    """
+    rows = read_training_set(Tables(spec.tables_root), dataset=spec.dataset, version=spec.gold_version)
+    if rows.sha256 != spec.training_set:
+        raise ModelError(
+            found=f"version {spec.gold_version} of gold_examples with other rows than the run asked for",
+            expected=f"training set {spec.training_set[:12]}",
+            fix="run prepare and train again",
+        )
+    return rows
+
+
 def _stop_signal(file: Path) -> Callable[[], bool]:
-    """Has this process been sent a SIGTERM, or is the launcher's file there?"""
-    told: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-    return lambda: bool(told) or file.exists()
+    """Returns a function that says whether this process got a SIGTERM, or the launcher's file is there."""
+    received: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    return lambda: bool(received) or file.exists()
+
+
+def try_export(spec: TrainSpec, model: Any, tokenizer: Any) -> None:
+    """Writes all of the model but its weights into a scratch folder, as `export` will at the end.
+
+    transformers refuses to save some settings that it has loaded; hours of training must not end so.
+
+    Raises:
+        ModelError: the model can't be saved.
+    """
+    with tempfile.TemporaryDirectory(dir=spec.output, prefix=".try-export-") as scratch:
+        try:
+            model.config.save_pretrained(scratch)
+            if model.generation_config is not None:
+                model.generation_config.save_pretrained(scratch)
+            tokenizer.save_pretrained(scratch)
+            _write_card(spec, Path(scratch))
+        except (ValueError, TypeError, OSError, NotImplementedError) as error:
+            raise ModelError(
+                found=f"a base model whose settings can't be saved ({' '.join(str(error).split())[:300]})",
+                expected="settings that transformers writes as well as it reads",
+                fix=f"correct config.json, generation_config.json or the tokenizer's files of {spec.base}",
+            ) from error
 
 
 def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
     """Writes the trained model whole, adapters merged, with tokenizer and prompt; atomically."""
-    # The 4 bits of QLoRA are for training: what was learnt is added to the base as it is.
+    # QLoRA's 4 bits are for training: the adapters are merged into the base as it is.
     method: Literal["lora", "full"] = "full" if spec.method == "full" else "lora"
     model, tokenizer = _build(replace(spec, method=method, compile=False))
     outcome = model.load_state_dict(weights, strict=False)
     if outcome.unexpected_keys:
         raise ModelError(
-            found=f"trained weights without a place in the model: {outcome.unexpected_keys[:3]}",
+            found=f"trained weights without a parameter in the model: {outcome.unexpected_keys[:3]}",
             expected="the parameters that were trained",
             fix="this is a defect: report the base model and method",
         )
@@ -102,18 +141,24 @@ def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
     shutil.rmtree(staged, ignore_errors=True)
     model.save_pretrained(staged)
     tokenizer.save_pretrained(staged)
+    _write_card(spec, staged)
+    atomic.replace_folder(staged, final)
+
+
+def _write_card(spec: TrainSpec, folder: Path) -> None:
+    """What the weights are and come from; `inference` loads them by it."""
     prompt = Prompt(spec.prompt_format, spec.system)
     card = {
         "prompt": {"format": prompt.format, "system": prompt.system, "sha256": prompt.sha256},
+        "dtype": spec.dtype,
+        "dataset": spec.dataset,
         "training": spec.sha256,
         "training_set": spec.training_set,
         "gold_version": spec.gold_version,
         "base": Path(spec.base).name,
         "base_sha256": spec.base_sha256,
     }
-    (staged / "dolly.json").write_text(json.dumps(card, indent=1))
-    shutil.rmtree(final, ignore_errors=True)
-    staged.rename(final)
+    atomic.write_json(folder / "dolly.json", card)
 
 
 def _build(spec: TrainSpec) -> tuple[Any, Any]:
@@ -137,19 +182,14 @@ def _reporter(spec: TrainSpec) -> Any:
     def report(step: int, steps: int, metrics: dict[str, float]) -> None:
         if writer is not None:
             writer.write(step, metrics)
-            _write(Path(spec.output, "progress.json"), {"step": step, "steps": steps, **metrics})
+            progress = {"step": step, "steps": steps, **metrics}
+            atomic.write_json(Path(spec.output, "progress.json"), progress, durable=False)
 
     return report
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    staged = path.with_suffix(".tmp")
-    staged.write_text(json.dumps(content))
-    staged.rename(path)
-
-
 def guarded(path: str) -> int:
-    """`main`, with the faults that a user can mend as one line and a code instead of a traceback."""
+    """`main`; an error that a user can correct is printed as one line and becomes an exit code."""
     try:
         return main(path)
     except DollyError as error:

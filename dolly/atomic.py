@@ -1,0 +1,59 @@
+"""Files that other processes read: they see the old content or the new one, never a part of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replaces a file's content in one step; a reader, or a second writer, never sees half of it.
+
+    Args:
+        path: the file; its folder exists.
+        text: the new content.
+        durable: also wait until the disk has it, so that a power failure can't undo it. Without, for files that are
+            replaced many times a second.
+    """
+    # A name of this thread's own: two writers at once must not share a staged file.
+    staged = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        with staged.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
+
+
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """`write_text` of a value as JSON."""
+    write_text(path, json.dumps(content, indent=1), durable=durable)
+
+
+def sync(path: Path) -> None:
+    """Waits until the disk has a file's content, or a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Puts a finished folder of files where an older one may be; the disk has its files before its name."""
+    for file in staged.rglob("*"):
+        if file.is_file():
+            sync(file)
+    shutil.rmtree(target, ignore_errors=True)
+    staged.rename(target)
+    sync(target.parent)
