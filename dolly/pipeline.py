@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dolly.config import Config
 from dolly.errors import UsageError
+from dolly.extras import require_for
 from dolly.spark import java_watched, start_session
 from dolly.state import State
 from dolly.tables import Tables
@@ -72,6 +73,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
+    require_for(config, state, stages)
     from dolly.tracking import Tracker
 
     tracker = Tracker(

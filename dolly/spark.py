@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dolly.errors import EnvironmentFault
+from dolly.extras import require
 from dolly.installed import delta_jars
 from dolly.java import ADVICE, MINIMUM, find_java
 
@@ -31,8 +32,9 @@ def start_session(
         log: file for what the JVM prints.
 
     Raises:
-        EnvironmentFault: no Java, no Delta jars, or a Java that does not start.
+        EnvironmentFault: no PySpark, no Java, no Delta jars, or a Java that does not start.
     """
+    require("spark", "pyspark", "delta")
     java = find_java()
     if java is None:
         raise EnvironmentFault(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dolly.errors import DollyError, ModelError, TrainingStopped
+from dolly.extras import require
 from dolly.prompts import Prompt
 from dolly.tables import Tables
 from dolly.train.launch import STOP, STOPPED, die_with_parent
@@ -27,6 +28,7 @@ def main(path: str) -> int:
     """Trains as the spec at `path` says; rank 0 leaves `final/` and `result.json` in its output."""
     die_with_parent()
     spec = TrainSpec.read(Path(path))
+    require("train", "torch", "deepspeed", "peft")
     import deepspeed
     import torch
     import torch.distributed as dist
