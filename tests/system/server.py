@@ -16,7 +16,12 @@ from dolly.train.launch import die_with_parent
 from tests.support import free_port
 
 _ATTEMPTS = 5
-_PORT_TAKEN = ("address already in use", "Address already in use", "could not create any TCP/IP sockets", "BindException")
+_PORT_TAKEN = (
+    "address already in use",
+    "Address already in use",
+    "could not create any TCP/IP sockets",
+    "BindException",
+)
 
 
 class Server:
