@@ -37,6 +37,7 @@ system: $(SYSTEM)/.installed ## what test-system needs: PostgreSQL, Chromium, an
 
 $(SYSTEM)/.installed: $(INSTALLED) tests/system/install.sh tests/system/s3.txt
 	@tests/system/install.sh $(BIN)/python $(SYSTEM)
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[azure,gcs]'
 	@$(BIN)/dolly setup --s3
 	@touch $@
 

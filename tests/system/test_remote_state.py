@@ -119,9 +119,10 @@ def test_tables_on_s3_hold_the_rows_of_a_local_run(finished: Remote, finished_ru
     assert rows == rows_of(str(finished_run.home / "tables" / table), {})
 
 
-def test_nothing_but_checkpoints_logs_and_the_key_is_kept_at_home(finished: Remote) -> None:
-    kept = {path.name for path in finished.home.iterdir() if not path.is_dir() or any(path.iterdir())}
-    assert kept == {"checkpoints", "logs", "privacy.key"}
+def test_neither_tables_nor_runs_nor_models_are_kept_at_home(finished: Remote) -> None:
+    kept = {path.name for path in finished.home.iterdir()}
+    assert {"checkpoints", "logs", "privacy.key"} <= kept
+    assert not kept & {"tables", "mlflow.db", "artifacts"}
 
 
 def test_runs_and_the_model_are_on_the_server_and_its_artifacts_on_s3(
