@@ -26,8 +26,8 @@ _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 _SCHEMES: dict[str, tuple[str, str]] = {
     "s3": ("s3", "boto3"),
     "s3a": ("s3", "boto3"),
-    "abfs": ("azure", "azure.storage.blob"),
-    "abfss": ("azure", "azure.storage.blob"),
+    "abfs": ("azure", "azure.storage.filedatalake"),
+    "abfss": ("azure", "azure.storage.filedatalake"),
     "wasbs": ("azure", "azure.storage.blob"),
     "gs": ("gcs", "google.cloud.storage"),
     "postgresql": ("postgresql", "psycopg"),

@@ -61,7 +61,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("bitsandbytes", ["train", "conf/demo.yaml", "train.method=qlora"], "qlora"),
         ("psycopg", ["train", "conf/demo.yaml", "state.tracking=postgresql://h/d"], "postgresql"),
         ("boto3", ["train", "conf/demo.yaml", "state.artifacts=s3://bucket/a"], "s3"),
-        ("azure.storage.blob", ["train", "conf/demo.yaml", "state.artifacts=abfss://c@a.dfs/a"], "azure"),
+        ("azure.storage.filedatalake", ["train", "conf/demo.yaml", "state.artifacts=abfss://c@a.dfs/a"], "azure"),
         ("google.cloud.storage", ["train", "conf/demo.yaml", "state.artifacts=gs://bucket/a"], "gcs"),
     ],
 )

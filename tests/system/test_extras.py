@@ -120,7 +120,7 @@ def test_docs_alone_reads_documents(install: Callable[[str], Environment], tiny_
     sources = [{"name": "handbook", "path": str(tmp_path / "documents"), "format": "documents"}]
     done = docs.dolly("ingest", str(tiny_config(tmp_path, tiny_base, sources=sources)))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 rows in = 1 bronze" in done.stdout
+    assert "1 files in = 1 bronze" in done.stdout
 
 
 def test_train_alone_trains_evaluates_and_registers_prepared_rows(
