@@ -23,6 +23,7 @@ _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "register": ("train", ("torch", "accelerate")),
     "serve": ("serve", ("torch", "fastapi", "httpx", "uvicorn")),
 }
+# Of an address of MLflow: the extra, and the module that MLflow imports. Tables are reached by obstore instead.
 _SCHEMES: dict[str, tuple[str, str]] = {
     "s3": ("s3", "boto3"),
     "s3a": ("s3", "boto3"),
@@ -82,11 +83,15 @@ def require_for_state(state: State) -> None:
     Raises:
         EnvironmentFault: a package is not installed.
     """
-    for address in (state.tables, state.tracking, state.registry, state.artifacts):
-        scheme = (address or "").partition("://")[0]
-        if scheme in _SCHEMES:
-            extra, module = _SCHEMES[scheme]
-            require(extra, module)
+    if extra := _SCHEMES.get(_scheme(state.tables)):
+        require(extra[0], "obstore")
+    for address in (state.tracking, state.registry, state.artifacts or ""):
+        if client := _SCHEMES.get(_scheme(address)):
+            require(*client)
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0]
 
 
 def _is_installed(module: str) -> bool:

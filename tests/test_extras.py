@@ -61,6 +61,8 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("bitsandbytes", ["train", "conf/demo.yaml", "train.method=qlora"], "qlora"),
         ("psycopg", ["train", "conf/demo.yaml", "state.tracking=postgresql://h/d"], "postgresql"),
         ("boto3", ["train", "conf/demo.yaml", "state.artifacts=s3://bucket/a"], "s3"),
+        ("obstore", ["train", "conf/demo.yaml", "state.tables=s3a://bucket/t"], "s3"),
+        ("obstore", ["train", "conf/demo.yaml", "state.tables=gs://bucket/t"], "gcs"),
         ("azure.storage.filedatalake", ["train", "conf/demo.yaml", "state.artifacts=abfss://c@a.dfs/a"], "azure"),
         ("google.cloud.storage", ["train", "conf/demo.yaml", "state.artifacts=gs://bucket/a"], "gcs"),
     ],
