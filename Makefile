@@ -1,16 +1,18 @@
-# The two commands: `make demo` (set up, then the whole run) and `make test` (set up, then all tests).
+# The two commands: `make demo` (set up, then the whole run) and `make test` (set up, then the tests).
 
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= conf/demo.yaml
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SYSTEM := .venv-system
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint ui serve chat clean
+.PHONY: help setup demo test system test-system lint ui serve chat clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## virtual environment, Delta's jars, base model; once, needs the network
 
@@ -21,15 +23,26 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@echo "packages: pinned in constraints.txt (some 6 GB, a few minutes)"
-	@$(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[spark,docs,train,serve,dev]'
+	@$(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[spark,docs,train,serve,s3,postgresql,dev]'
 	@$(BIN)/dolly setup
 	@touch $(INSTALLED)
 
 demo: setup ## the whole run on the sample company: files to served answers
 	@$(BIN)/dolly run conf/demo.yaml
 
-test: setup ## all tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+test: setup ## the tests that need no server, in two processes; under 12 minutes on two cores
+	@$(PYTEST)
+
+system: $(SYSTEM)/.installed ## what test-system needs: PostgreSQL, Chromium, an S3 server, jars for S3; Debian, as root
+
+$(SYSTEM)/.installed: $(INSTALLED) tests/system/install.sh tests/system/s3.txt
+	@tests/system/install.sh $(BIN)/python $(SYSTEM)
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[azure,gcs]'
+	@$(BIN)/dolly setup --s3
+	@touch $@
+
+test-system: system ## the tests on real servers, clusters and browsers; under 30 minutes on two cores
+	@DOLLY_SYSTEM=$(abspath $(SYSTEM)) $(PYTEST) tests/system
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

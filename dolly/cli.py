@@ -19,6 +19,7 @@ from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, c
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
+from dolly.extras import require
 
 app = typer.Typer(
     help="Fine-tune open language models on your own data, on your own machines.",
@@ -82,6 +83,7 @@ def plan(
     """Forecast a training: memory by part, steps, hours and money on named GPUs, and the cheapest setting that fits."""
     import json
 
+    require("train", "torch", "peft")
     from dolly.train.plan_report import figures, planner, show
 
     made = planner(load_config(config, overrides))
@@ -100,12 +102,14 @@ def serve(
     """Serve the champion as an OpenAI-compatible API until interrupted."""
     from dolly.serve.stage import serve_champion
 
+    require("serve", "torch", "fastapi", "httpx", "uvicorn")
     serve_champion(load_config(config, overrides), alias=alias)
 
 
 @app.command()
 def chat(config: ConfigFile, overrides: Overrides = None) -> None:
     """Open a chat page over the server that `dolly serve` runs."""
+    require("serve", "gradio", "httpx")
     from dolly.serve.chat_page import open_page
 
     loaded = load_config(config, overrides)
@@ -122,6 +126,7 @@ def ask(
     max_tokens: Annotated[int, typer.Option(min=1, help="longest answer, in tokens")] = 128,
 ) -> None:
     """Ask the champion one question."""
+    require("serve", "torch")
     import mlflow
 
     from dolly.register.registry import load_registered, only_model

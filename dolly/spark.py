@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dolly.errors import EnvironmentFault
+from dolly.extras import require
 from dolly.installed import DELTA_COORDINATES, delta_jars, s3_jars
 from dolly.java import ADVICE, MINIMUM, find_java
 
@@ -47,10 +48,11 @@ def start_session(
         s3: will S3 be read or written?
 
     Raises:
-        EnvironmentFault: no Java, no Delta jars, or a Java that does not start.
+        EnvironmentFault: no PySpark, no Java, no Delta jars, or a Java that does not start.
     """
     if master is None:
         return _given_session(shuffle_partitions)
+    require("spark", "pyspark")
     java = find_java()
     if java is None:
         raise EnvironmentFault(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401  (hooks)
 from tests.support import QUICK_JAVA, Run, dolly, tiny_config
 
 # Two test processes share two cores: threads of PyTorch that wait for one another would take longer than one thread.
@@ -91,6 +92,8 @@ def finished_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> R
     """The whole run, once, by the command line; tests that look at its results share it."""
     folder = tmp_path_factory.mktemp("run")
     config = tiny_config(folder, tiny_base)
-    result = dolly("run", str(config))
+    called_from = folder / "called_from"
+    called_from.mkdir()
+    result = dolly("run", str(config), cwd=called_from)
     assert result.returncode == 0, result.stderr + result.stdout
-    return Run(config, folder / "home", result.stdout)
+    return Run(config, folder / "home", called_from, result.stdout)

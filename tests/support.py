@@ -19,10 +19,11 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished `dolly run`."""
+    """A finished `dolly run`, and the folder that it was called in."""
 
     config: Path
     home: Path
+    called_from: Path
     output: str
 
 
@@ -56,12 +57,13 @@ def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
     return path
 
 
-def dolly(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command line to its end."""
+def dolly(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end, in this folder or another."""
     return subprocess.run(
         [sys.executable, "-m", "dolly.cli", *arguments],
         capture_output=True,
         text=True,
+        cwd=cwd,
         env=os.environ | environment,
         timeout=500,
     )

@@ -53,6 +53,10 @@ def test_every_row_of_the_files_is_accounted_for(finished_run: Run) -> None:
     assert all(row["reason"] and row["rule"] for row in rejected)
 
 
+def test_a_run_leaves_nothing_in_the_folder_that_it_is_called_in(finished_run: Run) -> None:
+    assert list(finished_run.called_from.iterdir()) == []
+
+
 def test_the_planted_faults_of_the_sample_are_found(finished_run: Run) -> None:
     counts: dict[str, int] = {}
     for row in rows(finished_run.home, REJECTED):

@@ -14,7 +14,7 @@ from dolly.report.style import STYLE
 # Nothing is fetched and nothing runs, whatever a row holds.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _CHANGES = 15
-_FOOTER = "Texts of rows are not shown: dolly trace follows a row by its id, dolly rejected lists rejected ones."
+_FOOTER = "Texts of rows are not shown: dolly rows follows a row by its id, dolly rejected lists rejected ones."
 # id → (heading, keys of the figures of which one must be there, what makes it)
 _SECTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], str]]] = {
     "flow": ("From stage to stage", ("flow",), sections.flow),

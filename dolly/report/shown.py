@@ -18,7 +18,7 @@ _SEARCHED = 1_000
 
 
 def short_id(identity: str) -> str:
-    """The beginning of a row's id, enough for `dolly trace`."""
+    """The beginning of a row's id, enough for `dolly rows`."""
     return identity[:_ID_CHARACTERS]
 
 

@@ -70,7 +70,7 @@ def install(model: Any) -> Callable[[Segments], None]:
         raise DataError(
             found=f"a model of type {family}, whose attention can't be replaced",
             expected=f"{', '.join(_FAMILIES)} or a model of transformers' attention interface",
-            fix="set model.base to one of these",
+            fix="set model.base to a model of one of these",
         )
     model.config._attn_implementation = NAME
 

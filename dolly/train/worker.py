@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from dolly import atomic
 from dolly.errors import DollyError, ModelError, TrainingStopped
+from dolly.extras import require
 from dolly.prompts import Prompt
 from dolly.tables import Tables
 from dolly.train.launch import STOP, STOPPED, die_with_parent
@@ -32,6 +33,7 @@ def main(path: str) -> int:
     """
     die_with_parent()
     spec = TrainSpec.read(Path(path))
+    require("train", "torch", "deepspeed", "peft")
     import deepspeed
     import torch
     import torch.distributed as dist

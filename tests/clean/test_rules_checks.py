@@ -67,7 +67,8 @@ def test_a_check_spares_near_misses(verdicts: Any, rule: str) -> None:
 def test_details_are_the_offending_piece(verdicts: Any) -> None:
     assert verdicts[HITS["wrong_equation"][0]]["detail"] == "12 + 7 = 20"
     assert verdicts[HITS["merged_instructions"][1]]["detail"] == "11. Instruction: Write a poem."
-    assert all(len(row["detail"]) <= 200 for row in verdicts.values() if row["rule"] == "repeated_text")
+    lengths = [len(row["detail"]) for row in verdicts.values() if row["rule"] == "repeated_text"]
+    assert 0 < max(lengths) <= 200
 
 
 @pytest.mark.parametrize("rule", LATER_ROUNDS)

@@ -25,6 +25,7 @@ def test_executors_encode_as_the_prompt_does(spark: Any, tiny_base: Path) -> Non
     ).collect()
     tokenizer = load_tokenizer(str(tiny_base))
     Prompt().prepare_tokenizer(tokenizer)
+    assert len(made) == len(rows)
     for row in made:
         expected = Prompt().encode(tokenizer, dict(rows)[row["id"]])
         assert row["input_ids"] == expected.input_ids

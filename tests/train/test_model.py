@@ -111,9 +111,12 @@ def test_an_added_marker_begins_as_the_mean_of_its_words(family: str, request: p
 
 def test_gradient_checkpointing_changes_no_gradient(tiny_base: Path) -> None:
     gradients = []
-    for checkpointing in (False, True):
+    for times, checkpointing in ((1, False), (2, True)):  # what is not kept is computed again
         model = built(tiny_base, gradient_checkpointing=checkpointing).train()
+        calls: list[None] = []
+        model.model.layers[0].self_attn.register_forward_pre_hook(lambda *_, calls=calls: calls.append(None))
         LanguageModelLoss(model)(**tensors_of(ROWS)).backward()
+        assert len(calls) == times
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-5)
