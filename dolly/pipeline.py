@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dolly.config import Config
 from dolly.errors import UsageError
+from dolly.secrets import without_secrets
 from dolly.spark import java_watched, start_session
 from dolly.state import State
 from dolly.tables import Tables
@@ -81,7 +82,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
         currency=config.cost.currency,
     )
     context = Context(config, state, Tables(state.tables), tracker)
-    plain = config.model_dump(mode="json", by_alias=True)
+    plain = without_secrets(config.model_dump(mode="json", by_alias=True))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)

@@ -19,6 +19,7 @@ from dolly.ingest.arrow_folder import arrow_rows
 from dolly.ingest.json_text import line_decoder, line_record
 from dolly.ingest.remote import first_line
 from dolly.ingest.rows import RECORD_SCHEMA, Batch, Reading, record_batches, record_rows
+from dolly.secrets import MASK, contains_secret
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,9 +92,9 @@ def database_table(
         UsageError: a password in the URL, or none in the variable that was named.
         DataError: the database or the table can't be read.
     """
-    if re.search(r"password\s*=|pwd\s*=|//[^/@]*:[^/@]*@", url, re.IGNORECASE):
+    if contains_secret("url", url):
         raise UsageError(
-            found="a password in jdbc.url",
+            found="a password or key in jdbc.url",
             expected="it in an environment variable, so that no log or config holds it",
             fix="take it out of the URL and name the variable in jdbc.password_env",
         )
@@ -109,7 +110,8 @@ def database_table(
             )
         options["password"] = environment[password_env]
     name = table or "query " + hashlib.sha256((query or "").encode()).hexdigest()[:16]
-    with _told(f"{name} of {url}", "a database that answers, and a table in it that this user may read"):
+    expected = "a database that answers, and a table in it that this user may read"
+    with _told(f"{name} of {url}", expected, hidden=options.get("password")):
         return _hashed(name, _ordered(_as_json(spark.read.format("jdbc").options(**options).load())))
 
 
@@ -183,16 +185,26 @@ def _hashed(uri: str, rows: DataFrame) -> Snapshot:
 
 
 @contextmanager
-def _told(place: str, expected: str) -> Iterator[None]:
-    """Whatever Spark or a driver finds wrong with the place is the source's fault, told in one line."""
+def _told(place: str, expected: str, *, hidden: str | None = None) -> Iterator[None]:
+    """Errors of Spark and of database drivers become a DataError of one line.
+
+    Args:
+        place: the source, as the message names it.
+        expected: what the source should be.
+        hidden: a password, masked where the driver quotes it.
+
+    Raises:
+        DataError: the source can't be read.
+    """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
+        said = first_line(error)
         raise DataError(
-            found=f"{place} can't be read ({first_line(error)})",
+            found=f"{place} can't be read ({said.replace(hidden, MASK) if hidden else said})",
             expected=expected,
             fix="correct the source in the config, or what it names",
         ) from error

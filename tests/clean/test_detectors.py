@@ -9,7 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from dolly.clean.privacy import CANDIDATE, KINDS, Detector, Pseudonyms, mask
+from dolly.clean.privacy.candidate import CANDIDATE
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
+from dolly.clean.privacy.span import KINDS
 from dolly.errors import UsageError
 
 NAMES = ["Jane Doe", "Jürgen Groß", "Ana María López", "Sinéad O'Connor", "Jean-Luc Picard", "Maria Schmidt"]

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dolly.clean.privacy import Detector, Pseudonyms, Span, load_or_create_key, mask
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.key import load_or_create_key
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
+from dolly.clean.privacy.span import Span
 from dolly.errors import DollyError, UsageError
 
 KEY = bytes(range(32))

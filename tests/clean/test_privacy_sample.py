@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dolly.clean.privacy import Detector, Pseudonyms, mask
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
 
 FOLDER = Path(__file__).parent
 ITEMS = [json.loads(line) for line in (FOLDER / "privacy_sample.jsonl").read_text(encoding="utf-8").splitlines()]
