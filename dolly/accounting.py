@@ -46,9 +46,11 @@ REASONS = {
     "prompt_too_long": "the prompt alone fills prepare.max_tokens, so that no answer could be learnt",
     "too_many_tokens": "the row is longer than prepare.max_tokens and prepare.over_length is reject",
 }
-_DETAIL_CHARACTERS = 300
-# Of a row's texts this much is kept in `rejected`.
+# Of a row's texts and of a rule's detail this much is kept in `rejected`.
 TEXT_CHARACTERS = 2_000
+DETAIL_CHARACTERS = 300
+# A text is masked with so many characters more before it is cut: half an e-mail address is not recognised as one.
+CUT_MARGIN = 200
 
 
 def rejected_rows(
@@ -77,7 +79,7 @@ def rejected_rows(
         "position",
         "rule",
         meaning[F.col("rule")].alias("reason"),
-        text("detail", _DETAIL_CHARACTERS),
+        text("detail", DETAIL_CHARACTERS),
         text("before", TEXT_CHARACTERS),
         text("after", TEXT_CHARACTERS),
     )

@@ -14,6 +14,7 @@ from typing import Any
 from dolly.clean.privacy.secret_formats import formatted_secrets
 from dolly.clean.privacy.secret_places import placed_secrets
 from dolly.clean.privacy.secret_values import named_secrets
+from dolly.clean.privacy.text import words
 
 MASK = "***"
 
@@ -22,9 +23,9 @@ _SECRET_WORDS = re.compile(
     r"|(?:access|account|api|auth|encryption|master|private|pvt|shared|signing|storage)_?key"
 )
 # The last word of a key that is about a secret and does not hold one: fs.s3a.aws.credentials.provider.
-_ABOUT_A_SECRET = frozenset(
+_ABOUT_A_SECRET = words(
     "alias algorithm bits class enabled endpoint env expiration file files header id impl interval length location "
-    "manager name path paths pattern provider providers regex scope size store timeout ttl type uri url".split()
+    "manager name path paths pattern provider providers regex scope size store timeout ttl type uri url"
 )
 # Azure's settings end with the name of the account that they are for.
 _AZURE_ACCOUNT = re.compile(r"\.[\w-]+\.(?:dfs|blob)\.core\.[\w.]+$")
@@ -90,8 +91,8 @@ def without_secrets(node: Any, key: str = "") -> Any:
 
 def is_secret_key(key: str) -> bool:
     """Does a setting of this name hold a secret, such as `spark.ssl.keyPassword` or `AccountKey`?"""
-    words = _WORD_ENDS.sub("_", _AZURE_ACCOUNT.sub("", key)).strip("_").lower()
-    return _SECRET_WORDS.search(words) is not None and words.rpartition("_")[2] not in _ABOUT_A_SECRET
+    plain = _WORD_ENDS.sub("_", _AZURE_ACCOUNT.sub("", key)).strip("_").lower()
+    return _SECRET_WORDS.search(plain) is not None and plain.rpartition("_")[2] not in _ABOUT_A_SECRET
 
 
 def _masked_setting(match: re.Match[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# Characters of a bad record and of its detail that are kept; `rejected` holds no more either.
-_KEPT = 2_000
-_DETAIL = 300
+from dolly.accounting import CUT_MARGIN, DETAIL_CHARACTERS, TEXT_CHARACTERS
+
+# Characters of a bad record and of its detail: what `rejected` holds, and what masking needs beyond that.
+_KEPT = TEXT_CHARACTERS + CUT_MARGIN
+_DETAIL = DETAIL_CHARACTERS + CUT_MARGIN
 
 
 class Record(NamedTuple):

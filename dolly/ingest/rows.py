@@ -61,6 +61,16 @@ def file_tag(*, source: str, identity: str, version: str, settings: str) -> str:
     return _sha256(f"{source}\0{identity}\0{version}\0{settings}")[:16]
 
 
+def masked_tag(tag: str, masking: str) -> str:
+    """The tag of rows that are masked: another one when the masking changes, so that the rows are made again.
+
+    Args:
+        tag: from `file_tag`.
+        masking: hash of how rejected rows are masked; empty where they are not.
+    """
+    return _sha256(f"{tag}\0{masking}")[: len(tag)] if masking else tag
+
+
 def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
     """A row for each record of a file or table, in the order of `RECORD_SCHEMA`.
 

@@ -194,8 +194,8 @@ def test_spans_never_overlap_and_are_sorted() -> None:
 def test_masked_text_stays_as_it_is(separator: str) -> None:
     pseudonyms = Pseudonyms(b"k" * 32)
     for text in [*TEXTS, separator.join(TEXTS)]:
-        once, kinds = mask(text, DETECTOR, pseudonyms)
-        assert mask(once, DETECTOR, pseudonyms) == (once, [])
+        once, kinds, _ = mask(text, DETECTOR, pseudonyms)
+        assert mask(once, DETECTOR, pseudonyms) == (once, [], {})
         assert bool(kinds) == bool(found(text))
 
 
