@@ -1,4 +1,4 @@
-"""What no column expression can tell of a text: personal data, language, similarity, benchmarks.
+"""What no column expression can compute from a text: personal data, language, similarity, benchmarks.
 
 All in one Arrow pass over the rows' texts, as moving them to Python costs more than most of the work.
 """
@@ -27,7 +27,7 @@ _PIECE_BYTES = 1 << 20
 def with_annotations(
     frame: DataFrame, *, privacy: PrivacySettings | None, languages: bool, benchmarks: BenchmarkIndex | None
 ) -> DataFrame:
-    """Masks `context`, `turns` and the columns of `FIELDS`, and adds what can be told of them.
+    """Masks `context`, `turns` and the columns of `FIELDS`, and adds columns that describe the texts.
 
     `personal`: kinds of data that were masked; `language` and `language_score`; `content_key` and
     `question_key`: hashes of all texts and of the first one with its context; `bands`: MinHash bands,
@@ -48,8 +48,8 @@ def with_annotations(
     contents = F.transform("turns", lambda turn: turn["content"])
     # Question, context, answer: the order in which they are rendered.
     texts = F.concat(F.slice(contents, 1, 1), F.array("context"), F.slice(contents, 2, 2**31 - 1))
-    frame = frame.withColumn("_found", annotate(texts, F.array(*FIELDS)))
-    masked, fields = F.col("_found.texts"), F.col("_found.fields")
+    frame = frame.withColumn("_annotated", annotate(texts, F.array(*FIELDS)))
+    masked, fields = F.col("_annotated.texts"), F.col("_annotated.fields")
     turns = F.transform(
         "turns",
         lambda turn, at: F.struct(
@@ -58,14 +58,14 @@ def with_annotations(
         ),
     )
     return frame.select(
-        *[name for name in frame.columns if name not in ("context", "turns", "_found", *FIELDS)],
+        *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *FIELDS)],
         *[
             F.when(fields.isNull(), F.col(name)).otherwise(F.get(fields, F.lit(at))).alias(name)
             for at, name in enumerate(FIELDS)
         ],
         F.when(masked.isNull(), F.col("context")).otherwise(F.get(masked, F.lit(1))).alias("context"),
         F.when(masked.isNull(), F.col("turns")).otherwise(turns).alias("turns"),
-        *[F.col(f"_found.{field.name}") for field in list(_arrow_type())[2:]],
+        *[F.col(f"_annotated.{field.name}") for field in list(_arrow_type())[2:]],
     )
 
 
@@ -115,21 +115,21 @@ def _piece(
     none = [None] * len(texts)
     masked = mask_rows(flat, fields, rows, privacy) if privacy else MaskedRows(None, none, none)
     flat = flat if masked.texts is None else masked.texts
-    found = words(flat)
-    keys = text_keys(found)
+    text_words = words(flat)
+    keys = text_keys(text_words)
     asked = keys[np.stack([rows[:-1], np.minimum(rows[:-1] + 1, len(keys) - 1)], axis=1).reshape(-1)]
-    shingles = ngrams(found._replace(offsets=found.offsets[rows]), SHINGLE_WORDS)
+    shingles = ngrams(text_words._replace(offsets=text_words.offsets[rows]), SHINGLE_WORDS)
     values = bands(shingles)
     short = np.diff(shingles.offsets) < MIN_SHINGLES
-    matches = benchmarks.matches(found, rows) if benchmarks else none
-    told = _languages(flat, rows) if languages else [(None, None)] * len(texts)
+    matches = benchmarks.matches(text_words, rows) if benchmarks else none
+    detected = _languages(flat, rows) if languages else [(None, None)] * len(texts)
     new_texts = [flat[rows[i] : rows[i + 1]].to_pylist() if kinds else None for i, kinds in enumerate(masked.personal)]
     columns = [
         pa.array(new_texts, pa.list_(pa.string())),
         pa.array(masked.fields, pa.list_(pa.string())),
         pa.array(masked.personal, pa.list_(pa.string())),
-        pa.array([code for code, _ in told], pa.string()),
-        pa.array([score for _, score in told], pa.float64()),
+        pa.array([code for code, _ in detected], pa.string()),
+        pa.array([score for _, score in detected], pa.float64()),
         pa.array(combined(keys, rows).view(np.int64)),
         pa.array(combined(asked, np.arange(0, len(asked) + 1, 2)).view(np.int64)),
         _band_lists(values, short),
@@ -150,9 +150,9 @@ def _band_lists(values: Any, short: Any) -> pa.Array:
 def _languages(flat: pa.Array, rows: Any) -> list[tuple[str | None, float | None]]:
     from dolly.clean.language import detect
 
-    # The last answer tells best; a document is the first of its two texts.
-    place = np.where(np.diff(rows) > 2, rows[1:] - 1, rows[:-1])
-    return list(detect(flat.take(place).to_pylist()))
+    # Of a conversation the last answer, which is the longest prose; a document is the first of its two texts.
+    at = np.where(np.diff(rows) > 2, rows[1:] - 1, rows[:-1])
+    return list(detect(flat.take(at).to_pylist()))
 
 
 def _arrow_type() -> Any:

@@ -100,7 +100,7 @@ def checked_rows(
 
 
 def _with_whole_rounds(rows: DataFrame) -> DataFrame:
-    """Mends conversations; `broken` and `broken_detail` tell what can't be mended."""
+    """Mends conversations; `broken` and `broken_detail` hold the rule and detail of those that can't be mended."""
     from pyspark.sql import functions as F
 
     whole = rows.where("conversation").transform(with_clean_turns)
@@ -122,13 +122,13 @@ def _with_verdict(rows: DataFrame, *, reject_personal_data: bool) -> DataFrame:
 
     masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
     held = F.col("benchmark").isNotNull()
-    found = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
-    told = {
+    applies = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
+    details = {
         "benchmark_question": F.format_string("%s: '%s'", "benchmark", "gram"),
         "personal_data": F.array_join(F.array_distinct("personal"), ", "),
     }
-    rule = F.coalesce("broken", *[F.when(applies, F.lit(name)) for name, applies in found.items()], "rule")
-    detail = F.coalesce("broken_detail", *[F.when(found[name], told[name]) for name in found], "detail")
+    rule = F.coalesce("broken", *[F.when(applies[name], F.lit(name)) for name in applies], "rule")
+    detail = F.coalesce("broken_detail", *[F.when(applies[name], details[name]) for name in applies], "detail")
     named = F.when(masked, F.array_append("fixes", F.lit("personal_data"))).otherwise(F.col("fixes"))
     return rows.withColumns({"rule": rule, "detail": detail, "fixes": named})
 

@@ -1,4 +1,4 @@
-"""A record as it was found: the value that the parsers give and the rows are made of."""
+"""A record, as parsers return it: its fields, or the rule that it broke."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def ips(text: str) -> Iterator[Span]:
     """IPv4 and IPv6 addresses of hosts, without port and prefix length.
 
     Not: version and section numbers, and addresses that are the same everywhere (loopback,
-    unspecified, netmasks), which tell nothing about anybody.
+    unspecified, netmasks), which identify nobody.
     """
     version_end = last_end = -1
     for match in _IPV4.finditer(text) if text.count(".") > 2 else ():

@@ -13,7 +13,10 @@ from dolly.clean.privacy.pseudonyms import Masked, Pseudonyms, mask
 from dolly.clean.privacy.settings import PrivacySettings
 from dolly.clean.privacy.text import words
 
-_ENDINGS = FILE_ENDINGS | words("csv tsv tab txt markdown htm pdf docx odt xlsx xlsm jsonl ndjson parquet bak")
+_ENDINGS = FILE_ENDINGS | words(
+    "csv tsv tab txt markdown htm pdf docx odt xlsx xlsm jsonl ndjson parquet bak "
+    "doc xls ppt pptx odp ods rtf eml msg xml yaml yml log tar bz2 xz tif tiff bmp"
+)
 _FILE_ENDING = re.compile(rf"(?i)(?:\.(?:{'|'.join(sorted(_ENDINGS))}))+$")
 _LONGEST_CACHED = 200  # characters: names of files and categories come again in many rows
 
