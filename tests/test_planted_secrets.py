@@ -24,6 +24,11 @@ SAID = f"Write to {MAIL}, call {PHONE}; the password is {PASSWORD} here."
 NEEDLES = ("jane.doe", "planted.example", "555 0132", "5550132", "555%200132", "zq7!", "zq7%21")
 
 
+def prose(word: str, sentences: int) -> str:
+    """Text without loops, like no other."""
+    return " ".join(f"Part {number * 7} of the {word} is {word}{number}." for number in range(sentences))
+
+
 def write_sources(root: Path) -> list[dict[str, Any]]:
     def lines(name: str, *rows: Any) -> None:
         path = root / name
@@ -34,8 +39,8 @@ def write_sources(root: Path) -> list[dict[str, Any]]:
     good = [fields | {"q": f"Question {at}? {SAID}", "a": f"Answer {at}. {SAID}", "e": MAIL} for at in range(6)]
     good += [{"q": f"Which of {at}?", "a": f"{at}: the password is {PASSWORD}", "e": PASSWORD} for at in range(4)]
     good = [dict.fromkeys("qagvce", "") | row for row in good]
-    long = good[0] | {"q": f"Long? {SAID}", "a": f"{SAID} and on it goes. " * 20}
-    doubled = good[0] | {"q": good[0]["q"].upper(), "a": good[0]["a"].upper()}
+    long = good[0] | {"q": f"Long? {SAID}", "a": f"{SAID} " + prose("step", 60)}
+    doubled = good[0] | {"q": f"{good[0]['q']}  "}
     bad = [f'{{"q": "{SAID}" "a"}}', f'{{"q": "x"}} {SAID}', f'"{SAID}"', {"q": SAID}, good[0] | {"q": [SAID]}]
     lines(f"records/{MAIL}.jsonl", *good, long, doubled, good[0] | {"a": ""}, *bad)
     lines("records/b.jsonl", {**good[1], "q": f"In b: {SAID}", SAID: 1}, '{"q": 1, "q": 2}')
@@ -46,9 +51,9 @@ def write_sources(root: Path) -> list[dict[str, Any]]:
     lines("talk.jsonl", {"turns": [*said, *said]}, *[{"turns": turns} for turns in bad_talk])
     documents = root / "documents"
     documents.mkdir()
-    (documents / f"{MAIL}.md").write_text(f"# About {SAID}\n\n{SAID}\n")
-    (documents / f"call {PHONE}.txt").write_text(SAID)
-    (documents / f"the password is {PASSWORD}.md").write_text(f"# Title\n\n{SAID} More.\n")
+    (documents / f"{MAIL}.md").write_text(f"# About {SAID}\n\n{prose('lift', 30)}\n")
+    (documents / f"call {PHONE}.txt").write_text(f"{SAID}\n{prose('gate', 30)}")
+    (documents / f"the password is {PASSWORD}.md").write_text(f"# Title\n\n{SAID} {prose('crane', 30)}\n")
     (documents / f"{MAIL}.pdf").write_text(SAID)
     (documents / f"of {MAIL}.odd").write_text(SAID)
     columns = {"instruction": "q", "output": "a", "input": None, "group": "g", "variant": "v"}
@@ -119,7 +124,7 @@ def test_rows_were_rejected_by_each_stage(home: Path) -> None:
     rules = {(row["stage"], row["rule"]) for row in rows}
     ingest = ("bad_json", "wrong_type", "missing_field", "duplicate_key", "wrong_field_count", "unknown_role")
     assert rules >= {("ingest", rule) for rule in ingest}
-    assert rules >= {("ingest", "no_turns"), ("ingest", "wrong_kind"), ("ingest", "unknown_kind")}
+    assert rules >= {("ingest", "no_turns"), ("ingest", "damaged_file"), ("ingest", "unknown_kind")}
     assert rules >= {("clean", "exact_duplicate"), ("clean", "empty_output"), ("clean", "no_complete_round")}
     assert ("prepare", "too_many_tokens") in rules
     assert any("[EMAIL_" in row["detail"] for row in rows if row["stage"] == "ingest")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-# The texts beside a conversation. What is masked in the first four counts as personal data of the row; a file's
-# name is not the row's own, `expected` is a part of the answer, and `before` is the row once more.
+# The texts beside a conversation. What is masked in the first four counts as personal data of the row, once if the
+# conversation holds it, too; a file's name is not the row's own, `expected` is a part of the answer, and `before`
+# is the row once more.
 FIELDS = ("title", "group_name", "variant", "category", "uri", "expected", "before")
 _COUNTED = FIELDS[:4]
 
