@@ -18,7 +18,7 @@ from dolly.clean.shingles import combined, ngrams, text_keys, words
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # Bounds the tables of powers in `shingles`; pieces of this size also stay in a core's cache.
 _PIECE_BYTES = 1 << 20
@@ -50,13 +50,6 @@ def with_annotations(
     texts = F.concat(F.slice(contents, 1, 1), F.array("context"), F.slice(contents, 2, 2**31 - 1))
     frame = frame.withColumn("_annotated", annotate(texts, F.array(*FIELDS)))
     masked, fields = F.col("_annotated.texts"), F.col("_annotated.fields")
-    turns = F.transform(
-        "turns",
-        lambda turn, at: F.struct(
-            turn["role"].alias("role"),
-            F.get(masked, F.when(at == 0, at).otherwise(at + 1)).alias("content"),
-        ),
-    )
     return frame.select(
         *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *FIELDS)],
         *[
@@ -64,9 +57,20 @@ def with_annotations(
             for at, name in enumerate(FIELDS)
         ],
         F.when(masked.isNull(), F.col("context")).otherwise(F.get(masked, F.lit(1))).alias("context"),
-        F.when(masked.isNull(), F.col("turns")).otherwise(turns).alias("turns"),
+        F.when(masked.isNull(), F.col("turns")).otherwise(_turns_of(masked)).alias("turns"),
         *[F.col(f"_annotated.{field.name}") for field in list(_arrow_type())[2:]],
     )
+
+
+def _turns_of(texts: Column) -> Column:
+    """The column `turns` with other texts, of which the second one is the context."""
+    from pyspark.sql import functions as F
+
+    def turn_of(turn: Column, at: Column) -> Column:
+        content = F.get(texts, F.when(at == 0, at).otherwise(at + 1))
+        return F.struct(turn["role"].alias("role"), content.alias("content"))
+
+    return F.transform("turns", turn_of)
 
 
 def _annotator(privacy: PrivacySettings | None, languages: bool, benchmarks: BenchmarkIndex | None) -> Any:

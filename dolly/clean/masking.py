@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dolly.accounting import DETAIL_CHARACTERS, TEXT_CHARACTERS
 from dolly.clean.privacy.candidate import CANDIDATE
-from dolly.clean.privacy.masker import Masker
+from dolly.clean.privacy.masker import Masker, with_pseudonyms
 from dolly.clean.privacy.settings import PrivacySettings
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # is the row once more.
 FIELDS = ("title", "group_name", "variant", "category", "uri", "expected", "before")
 _COUNTED = FIELDS[:4]
+_TELLING = 6  # digits from which a number is not taken for another one
 
 
 class MaskedRows(NamedTuple):
@@ -46,9 +47,6 @@ def mask_rows(texts: pa.Array, fields: pa.Array, offsets: NDArray[np.int64], set
         offsets: `(rows + 1,)`, where each row's texts begin.
         settings: what is masked, and the key.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     masker, rows = masker_of(settings), len(fields)
     changed: dict[int, str] = {}
     replaced: list[dict[str, str]] = [{} for _ in range(rows)]
@@ -65,16 +63,30 @@ def mask_rows(texts: pa.Array, fields: pa.Array, offsets: NDArray[np.int64], set
     for row in range(rows):
         if likely.item(row) or replaced[row]:
             span = range(int(offsets[row]), int(offsets[row + 1]))
-            said = ([texts[at].as_py() for at in span], [changed.get(at) or texts[at].as_py() for at in span])
-            new[row], kinds = _masked_fields(fields[row].as_py(), masker, replaced[row], *said)
+            came = [texts[at].as_py() for at in span]
+            said = [_repeated(changed.get(at, text), replaced[row]) for at, text in zip(span, came, strict=True)]
+            changed |= {at: now for at, now, old in zip(span, said, came, strict=True) if now != old}
+            new[row], kinds = _masked_fields(fields[row].as_py(), masker, replaced[row], came, said)
             personal[row] += kinds
+    return MaskedRows(_with_changes(texts, changed), new, personal)
+
+
+def _repeated(text: str, replaced: Mapping[str, str]) -> str:
+    """The text without what was masked in another text of the conversation; a few digits may be another number."""
+    telling = {piece: name for piece, name in replaced.items() if len(piece) >= _TELLING or not piece.isdigit()}
+    return with_pseudonyms(text, telling)
+
+
+def _with_changes(texts: pa.Array, changed: Mapping[int, str]) -> pa.Array | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if not changed:
-        return MaskedRows(None, new, personal)
+        return None
     mask = np.zeros(len(texts), dtype=np.bool_)
     mask[list(changed)] = True
-    return MaskedRows(
-        pc.replace_with_mask(texts, pa.array(mask), pa.array(list(changed.values()), pa.string())), new, personal
-    )
+    in_order = [changed[at] for at in sorted(changed)]
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(in_order, pa.string()))
 
 
 def masked_rejections(frame: DataFrame, settings: PrivacySettings | None) -> DataFrame:

@@ -98,6 +98,7 @@ def test_all_texts_of_a_row_are_masked_with_the_same_pseudonym(spark: Any) -> No
         {"instruction": "Which password?", "output": f"The password is {PASSWORD}, really.", "expected": "Zq7"},
         {"instruction": "Where?", "output": "In Rome.", "uri": f"{MAIL}.md.csv", "expected": "Rome"},
         {"instruction": "", "output": f"Ask&nbsp;{MAIL}"},
+        {"instruction": f"Is the password {PASSWORD}?", "output": f"{PASSWORD}.", "expected": PASSWORD},
     )
     rows = checked(example_rows(frame, settings="x"))
     (mail,) = {rows[0][name] for name in ("variant", "category")}
@@ -109,6 +110,7 @@ def test_all_texts_of_a_row_are_masked_with_the_same_pseudonym(spark: Any) -> No
     assert (rows[3]["uri"], rows[3]["expected"], rows[3]["personal"]) == (f"{mail}.md.csv", "Rome", [])
     assert (rows[4]["rule"], rows[4]["detail"].replace("\u00a0", " ")) == ("empty_instruction", f"Ask {mail}")
     assert rows[4]["before"] == f"\nAsk&nbsp;{mail}\n"
+    assert texts(rows[5])[1][1] == f"{rows[5]['expected']}."
     kept = str([row.asDict() for row in rows])
     assert MAIL not in kept
     assert PASSWORD not in kept

@@ -37,7 +37,7 @@ class Masker:
             replaced: pieces that another text of the row had replaced. They are replaced here, too, even
                 without the word that gave them away there, such as "password".
         """
-        text = _with_pseudonyms(text, replaced or {})
+        text = with_pseudonyms(text, replaced or {})
         return self._cached(text) if len(text) <= _LONGEST_CACHED else self._mask(text)
 
     def file_name(self, name: str) -> str:
@@ -63,7 +63,7 @@ class Masker:
         return mask(text, self._detector, self._pseudonyms)
 
 
-def _with_pseudonyms(text: str, replaced: Mapping[str, str]) -> str:
+def with_pseudonyms(text: str, replaced: Mapping[str, str]) -> str:
     """The text with the pseudonyms of all pieces that stand in it as whole words, the longest first."""
     for piece in sorted(replaced, key=len, reverse=True):
         if piece in text:
