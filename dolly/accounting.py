@@ -43,12 +43,14 @@ REASONS = {
     "unreadable": "the file can't be opened",
     "not_a_file": "a pipe, socket, device or endless symlink",
     "symlink_outside": "a symlink that leads out of the source's folder",
-    "prompt_too_long": "the prompt alone fills prepare.max_tokens, so that no answer could be learnt",
+    "prompt_too_long": "the prompt alone fills prepare.max_tokens, so that no token of the answer is left",
     "too_many_tokens": "the row is longer than prepare.max_tokens and prepare.over_length is reject",
 }
-_DETAIL_CHARACTERS = 300
-# Of a row's texts this much is kept in `rejected`.
+# Of a row's texts and of a rule's detail this much is kept in `rejected`.
 TEXT_CHARACTERS = 2_000
+DETAIL_CHARACTERS = 300
+# A text is masked with so many characters more before it is cut: half an e-mail address is not recognised as one.
+CUT_MARGIN = 200
 
 
 def rejected_rows(
@@ -77,7 +79,7 @@ def rejected_rows(
         "position",
         "rule",
         meaning[F.col("rule")].alias("reason"),
-        text("detail", _DETAIL_CHARACTERS),
+        text("detail", DETAIL_CHARACTERS),
         text("before", TEXT_CHARACTERS),
         text("after", TEXT_CHARACTERS),
     )
@@ -96,8 +98,8 @@ def say_counts(say: Callable[[str], None], stage: StageRun, frame: DataFrame, *,
     counted = frame.selectExpr("source", f"{name} AS name").where("name IS NOT NULL").groupBy("source", "name").count()
     rows = [tuple(row) for row in counted.orderBy("source", "name").collect()]
     for source in dict.fromkeys(row[0] for row in rows):
-        found = ", ".join(f"{rule} {count:,}" for place, rule, count in rows if place == source)
-        say(f"  {kind} {source}: {found}")
+        counted_rules = ", ".join(f"{rule} {count:,}" for of_source, rule, count in rows if of_source == source)
+        say(f"  {kind} {source}: {counted_rules}")
     totals: Counter[str] = Counter()
     for _, rule, count in rows:
         totals[rule] += count

@@ -20,6 +20,7 @@ from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
 from dolly.extras import require
+from dolly.secrets import redacted
 
 app = typer.Typer(
     help="Fine-tune open language models on your own data, on your own machines.",
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         outcome: Any = app(given, prog_name="dolly", standalone_mode=False)
     except DollyError as error:
         if debug:
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), file=sys.stderr)
         return _fail(str(error), error.exit_code)
     except typer.Abort:
         return _fail("interrupted", 130)
@@ -175,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(error, "format_message"):  # click's own usage errors
             return _fail(f"{error.format_message()} (see dolly --help)", 2)
         if debug:
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), file=sys.stderr)
         text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
     return outcome if isinstance(outcome, int) else 0
@@ -187,7 +188,7 @@ def stage_main(name: str) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"dolly: {message}", file=sys.stderr)
+    print(f"dolly: {redacted(message)}", file=sys.stderr)
     return code
 
 

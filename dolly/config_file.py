@@ -17,7 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from dolly.config import Config
 from dolly.config_paths import from_shell, project_of, rebase
+from dolly.config_secrets import secret_faults
 from dolly.errors import ConfigError, UsageError
+from dolly.secrets import without_secrets
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
@@ -28,7 +30,7 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if doubled := sorted({str(key) for key in keys if keys.count(key) > 1}):
-            raise yaml.YAMLError(f"{', '.join(doubled)}: given twice {node.start_mark}")
+            raise yaml.MarkedYAMLError(f"{', '.join(doubled)}: given twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -48,16 +50,17 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     try:
         raw = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(source=str(path), faults=[" ".join(str(error).split())]) from error
+        raise ConfigError(source=str(path), faults=[_yaml_fault(error)]) from None
     if not isinstance(raw, dict):
         raise ConfigError(source=str(path), faults=[f"a {type(raw).__name__}, not a mapping of keys"])
     for override in overrides or []:
         _apply(raw, override)
     faults: list[str] = []
-    raw = _interpolate(raw, faults)
-    rebase(raw, project_of(Path(path)))
+    used = _interpolate(raw, faults)
+    faults += secret_faults(raw, used)
+    rebase(used, project_of(Path(path)))
     try:
-        config = Config.model_validate(raw)
+        config = Config.model_validate(used)
     except ValidationError as error:
         found = error.errors()
         # A list whose items are at fault also counts as too short; that says nothing new.
@@ -129,6 +132,16 @@ def _interpolate(node: Any, faults: list[str]) -> Any:
     return _VARIABLE.sub(value_of, node)
 
 
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the lines of the file, which may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    texts = [text for text in (error.context, error.problem) if text]
+    mark = error.problem_mark or error.context_mark
+    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return ": ".join(texts) + where
+
+
 def _fault(item: Any) -> str:
     """One line for one fault that pydantic found."""
     location = [str(part) for part in item["loc"]]
@@ -142,7 +155,8 @@ def _fault(item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key}: {message}" + ("" if item["type"] == "value_error" else f", found {item['input']!r}")
+    given = without_secrets(item["input"], location[-1])
+    return f"{key}: {message}" + ("" if item["type"] == "value_error" else f", found {given!r}")
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

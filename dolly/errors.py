@@ -11,8 +11,11 @@
         └── ConfigError            the YAML or a key=value override
 
 Anything else that reaches the command line is a defect of ours: it is reported as such, with
-`--debug` for the traceback.
+`--debug` for the traceback. Messages quote values of configs and of database drivers, so secrets in
+them are masked.
 """
+
+from dolly.secrets import redacted
 
 
 class DollyError(Exception):
@@ -27,8 +30,8 @@ class DollyError(Exception):
     exit_code = 1
 
     def __init__(self, *, found: str, expected: str, fix: str) -> None:
-        self.found, self.expected, self.fix = found, expected, fix
-        text = f"found {found}; expected {expected}; to fix: {fix}"
+        self.found, self.expected, self.fix = redacted(found), redacted(expected), redacted(fix)
+        text = f"found {self.found}; expected {self.expected}; to fix: {self.fix}"
         super().__init__(" ".join(line.strip() for line in text.splitlines()))
 
 
@@ -68,7 +71,7 @@ class ConfigError(UsageError):
     """The config has faults; `faults` holds all of them, one line each."""
 
     def __init__(self, *, source: str, faults: list[str]) -> None:
-        self.faults = faults
+        self.faults = faults = [redacted(fault) for fault in faults]
         count = f"{len(faults)} fault" + ("s" if len(faults) != 1 else "")
         super().__init__(
             found=f"{count} in {source}: " + " | ".join(faults),

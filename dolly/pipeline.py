@@ -15,6 +15,7 @@ from rich.console import Console
 from dolly.config import Config
 from dolly.errors import UsageError
 from dolly.extras import require_for
+from dolly.secrets import without_secrets
 from dolly.spark import config_session, java_watched
 from dolly.state import State
 from dolly.tables import Tables, open_store
@@ -85,7 +86,7 @@ def run_stages(config: Config, stages: tuple[str, ...]) -> None:
         currency=config.cost.currency,
     )
     context = Context(config, state, Tables(state.tables, lambda: context.spark), tracker)
-    plain = config.model_dump(mode="json", by_alias=True)
+    plain = without_secrets(config.model_dump(mode="json", by_alias=True))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)

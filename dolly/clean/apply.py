@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     Test = Callable[[Column], Column]
 
-_ROLES = {"questions": "user", "answers": "assistant"}
 _TEXTS = ("question", "instruction", "answer", "last_answer")
 
 
@@ -62,10 +61,7 @@ def _step(fix: Fix) -> Callable[[Column], Column]:
     from pyspark.sql import functions as F
 
     def fixed(turn: Column) -> Column:
-        content = fix.apply(turn["content"])
-        if role := _ROLES.get(fix.part):
-            content = F.when(turn["role"] == role, content).otherwise(turn["content"])
-        return F.struct(turn["role"].alias("role"), content.alias("content"))
+        return F.struct(turn["role"].alias("role"), fix.apply(turn["content"]).alias("content"))
 
     def named(after: Column, before: Column) -> Column:
         changed = (after["context"] != before["context"]) | (after["turns"] != before["turns"])
@@ -73,9 +69,8 @@ def _step(fix: Fix) -> Callable[[Column], Column]:
         return F.struct(after["context"].alias("context"), after["turns"].alias("turns"), names.alias("fixes"))
 
     def step(before: Column) -> Column:
-        context = fix.apply(before["context"]) if fix.part in ("all", "context") else before["context"]
-        turns = before["turns"] if fix.part == "context" else F.transform(before["turns"], fixed)
-        after = F.struct(context.alias("context"), turns.alias("turns"))
+        turns = before["turns"] if fix.only_context else F.transform(before["turns"], fixed)
+        after = F.struct(fix.apply(before["context"]).alias("context"), turns.alias("turns"))
         return _bound(after, lambda after: named(after, before))
 
     return step

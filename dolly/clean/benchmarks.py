@@ -1,4 +1,4 @@
-"""Evaluation questions in training rows: found by word n-grams, so that no score is learnt by heart.
+"""Evaluation questions in training rows, detected by word n-grams: a model trained on them would score too well.
 
 Overlap of 13 words as in Brown et al. (2020), appendix C. A question of fewer words must occur whole,
 and one of fewer than `ALONE` words must be all of a row's first turn: "Tell me more" is in many rows.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dolly.accounting import TEXT_CHARACTERS
-from dolly.clean.annotate import PrivacySettings, with_annotations
+from dolly.accounting import CUT_MARGIN, TEXT_CHARACTERS
+from dolly.clean.annotate import with_annotations
 from dolly.clean.apply import with_checks, with_fixes, with_texts
 from dolly.clean.benchmarks import BenchmarkIndex
 from dolly.clean.conversations import with_clean_turns
+from dolly.clean.privacy.settings import PrivacySettings
 from dolly.clean.rules import Check, Fix
 
 if TYPE_CHECKING:
@@ -87,10 +88,11 @@ def checked_rows(
     """
     from pyspark.sql import functions as F
 
-    contents = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]), "context")
-    rows = rows.withColumn("before", F.substring(contents, 1, TEXT_CHARACTERS))
+    rows = rows.withColumn("before", F.substring(_all_texts(), 1, TEXT_CHARACTERS + CUT_MARGIN))
     rows = _with_whole_rounds(rows) if conversations else _with_nothing_broken(rows)
     rows = rows.transform(with_fixes, list(fixes))
+    # Of a row that no fix has changed, the texts as they came are those that are masked anyway.
+    rows = rows.withColumn("before", F.when(F.size("fixes") > 0, F.col("before")))
     rows = with_annotations(rows, privacy=privacy, languages=True, benchmarks=benchmarks)
     rows = rows.transform(with_texts).transform(with_checks, list(checks))
     rows = _with_verdict(rows, reject_personal_data=reject_personal_data)
@@ -98,7 +100,7 @@ def checked_rows(
 
 
 def _with_whole_rounds(rows: DataFrame) -> DataFrame:
-    """Mends conversations; `broken` and `broken_detail` tell what can't be mended."""
+    """Mends conversations; `broken` and `broken_detail` hold the rule and detail of those that can't be mended."""
     from pyspark.sql import functions as F
 
     whole = rows.where("conversation").transform(with_clean_turns)
@@ -120,13 +122,13 @@ def _with_verdict(rows: DataFrame, *, reject_personal_data: bool) -> DataFrame:
 
     masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
     held = F.col("benchmark").isNotNull()
-    found = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
-    told = {
+    applies = {"benchmark_question": held, "personal_data": masked & F.lit(reject_personal_data)}
+    details = {
         "benchmark_question": F.format_string("%s: '%s'", "benchmark", "gram"),
         "personal_data": F.array_join(F.array_distinct("personal"), ", "),
     }
-    rule = F.coalesce("broken", *[F.when(applies, F.lit(name)) for name, applies in found.items()], "rule")
-    detail = F.coalesce("broken_detail", *[F.when(found[name], told[name]) for name in found], "detail")
+    rule = F.coalesce("broken", *[F.when(applies[name], F.lit(name)) for name in applies], "rule")
+    detail = F.coalesce("broken_detail", *[F.when(applies[name], details[name]) for name in applies], "detail")
     named = F.when(masked, F.array_append("fixes", F.lit("personal_data"))).otherwise(F.col("fixes"))
     return rows.withColumns({"rule": rule, "detail": detail, "fixes": named})
 
@@ -134,7 +136,6 @@ def _with_verdict(rows: DataFrame, *, reject_personal_data: bool) -> DataFrame:
 def _columns(rows: DataFrame, *, dataset: str) -> DataFrame:
     from pyspark.sql import functions as F
 
-    masked = F.coalesce(F.size("personal"), F.lit(0)) > 0
     # The same joining of task and context as prompts.user_content.
     first = F.get("turns", F.lit(0))
     asked = F.when(F.col("context") == "", first["content"]).otherwise(
@@ -158,11 +159,17 @@ def _columns(rows: DataFrame, *, dataset: str) -> DataFrame:
         ),
         named.alias("wordings"),
         "variant",
-        # A fact that was masked can't be asked for.
-        F.when(masked & ~F.contains("answer", "expected"), F.lit("")).otherwise(F.col("expected")).alias("expected"),
-        *("category", "language", "personal", "fixes", "flags", "rule", "detail"),
-        F.when(F.col("rule").isNotNull() & ~masked, F.col("before")).alias("before"),
+        *("expected", "category", "language", "personal", "fixes", "flags", "rule", "detail"),
+        F.when(F.col("rule").isNotNull(), F.substring(F.coalesce("before", _all_texts()), 1, TEXT_CHARACTERS)).alias(
+            "before"
+        ),
     )
+
+
+def _all_texts() -> Column:
+    from pyspark.sql import functions as F
+
+    return F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]), "context")
 
 
 def _turn(role: str | Column, content: Column) -> Column:

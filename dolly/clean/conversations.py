@@ -32,6 +32,7 @@ RULES = {
     "no_complete_round": "no question that is followed by an answer",
 }
 _ROLES = ("system", "user", "assistant")
+_SHOWN_ROLES = 5
 
 
 def clean_turns(turns: Turns) -> Cleaned:
@@ -43,19 +44,27 @@ def clean_turns(turns: Turns) -> Cleaned:
     if unknown:
         return Cleaned(turns, [], "unknown_role", ", ".join(sorted(unknown)))
     kept = [{"role": turn["role"], "content": turn.get("content") or ""} for turn in turns]
-    found = " | ".join(f"{turn['role']}: {turn['content'][:80]}" for turn in kept[:5])
+    # Texts are not quoted: they are masked later, and a part of one could not be.
+    roles = _roles(kept)
     fixes = []
     for name, (step, _) in _STEPS.items():
         before = kept
         try:
             kept = step(before)
         except UnreadableHtml:
-            return Cleaned(turns, [], "unreadable_html", found)
+            return Cleaned(turns, [], "unreadable_html", roles)
         if kept != before:
             fixes.append(name)
     if any(turn["role"] == "assistant" for turn in kept):
         return Cleaned(kept, fixes, None, "")
-    return Cleaned(turns, [], "no_complete_round", found)
+    return Cleaned(turns, [], "no_complete_round", roles)
+
+
+def _roles(turns: Turns) -> str:
+    if not turns:
+        return "no turns"
+    shown = [turn["role"] for turn in turns[:_SHOWN_ROLES]] + ["…"] * (len(turns) > _SHOWN_ROLES)
+    return f"{len(turns)} turn{'s' * (len(turns) > 1)}: {', '.join(shown)}"
 
 
 def with_clean_turns(frame: DataFrame) -> DataFrame:

@@ -48,8 +48,8 @@ def candidate_pairs(contents: DataFrame, *, fresh: DataFrame | None) -> DataFram
     if fresh is not None:
         wanted = F.broadcast(long.where("fresh").select("band").distinct())
         long = long.join(wanted, "band", "left_semi")
-    found: DataFrame = long.repartition("band").mapInArrow(_sharing, "a bigint, b bigint").distinct()
-    return found
+    pairs: DataFrame = long.repartition("band").mapInArrow(_sharing, "a bigint, b bigint").distinct()
+    return pairs
 
 
 def near_pairs(pairs: DataFrame, good: DataFrame, *, threshold: float) -> DataFrame:
@@ -105,8 +105,8 @@ def clusters(pairs: DataFrame) -> DataFrame:
     labels = "content_key bigint, cluster bigint"
     forest = pairs.select("a", "b").mapInArrow(_components, labels)
     whole = forest.selectExpr("content_key AS a", "cluster AS b").coalesce(1)
-    found: DataFrame = whole.mapInArrow(_components, labels)
-    return found
+    components: DataFrame = whole.mapInArrow(_components, labels)
+    return components
 
 
 def _sharing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -181,11 +181,11 @@ def _compared(batch: pa.RecordBatch, threshold: float) -> pa.RecordBatch:
     sides = [(words(batch.column(f"question_{side}")), words(batch.column(f"answer_{side}"))) for side in ("a", "b")]
     (question_a, answer_a), (question_b, answer_b) = sides
     whole = [_joined(question, answer) for question, answer in sides]
-    trigrams = [ngrams(found, SHINGLE_WORDS) for found in whole]
+    trigrams = [ngrams(row_words, SHINGLE_WORDS) for row_words in whole]
     similarity = jaccard(*[(grams.hashes, grams.offsets) for grams in trigrams])
     near = similarity >= threshold
     near &= _alike(question_a, question_b) & _alike(answer_a, answer_b)
-    near &= jaccard(*[_numbers(found) for found in (question_a, question_b)]) == 1.0
+    near &= jaccard(*[_numbers(question) for question in (question_a, question_b)]) == 1.0
     near[near] = [
         _same_names(batch.column("question_a")[at].as_py(), batch.column("question_b")[at].as_py())
         for at in np.flatnonzero(near).tolist()
@@ -220,9 +220,9 @@ def _alike(one: Words, two: Words) -> NDArray[np.bool_]:
     return jaccard((one.hashes, one.offsets), (two.hashes, two.offsets)) >= _MIN_PART_SIMILARITY
 
 
-def _numbers(found: Words) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    before = np.concatenate([[0], np.cumsum(found.has_digit)])
-    return found.hashes[found.has_digit], before[found.offsets]
+def _numbers(text: Words) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    before = np.concatenate([[0], np.cumsum(text.has_digit)])
+    return text.hashes[text.has_digit], before[text.offsets]
 
 
 def _same_names(one: str, two: str) -> bool:
@@ -240,8 +240,8 @@ def _joined(one: Words, two: Words) -> Words:
     ends = np.cumsum(counts.reshape(-1))
     hashes = np.empty(len(one.hashes) + len(two.hashes), dtype=np.uint64)
     starts = np.concatenate([[0], ends])[:-1].reshape(rows, 2)
-    for column, found in enumerate((one, two)):
-        shift = np.repeat(starts[:, column] - found.offsets[:-1], counts[:, column])
-        hashes[np.arange(len(found.hashes)) + shift] = found.hashes
+    for column, side in enumerate((one, two)):
+        shift = np.repeat(starts[:, column] - side.offsets[:-1], counts[:, column])
+        hashes[np.arange(len(side.hashes)) + shift] = side.hashes
     offsets = np.concatenate([[0], ends[1::2]]).astype(np.int64)
     return one._replace(hashes=hashes, offsets=offsets)

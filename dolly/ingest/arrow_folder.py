@@ -34,14 +34,14 @@ def arrow_rows(spark: SparkSession, path: str, split: str) -> DataFrame:
         import pyarrow as pa
 
         for batch in batches:
-            for place in batch.column("id").to_pylist():
-                position = starts[place]
-                with pa.memory_map(files[place]) as source:
+            for number in batch.column("id").to_pylist():
+                position = starts[number]
+                with pa.memory_map(files[number]) as source:
                     for part in pa.ipc.open_stream(source):
                         raw = [json.dumps(row, ensure_ascii=False, default=_plain) for row in part.to_pylist()]
-                        places = range(position, position + len(raw))
+                        positions = range(position, position + len(raw))
                         yield pa.RecordBatch.from_arrays(
-                            [pa.array(raw, pa.string()), pa.array(places, pa.int64())], ["raw", "position"]
+                            [pa.array(raw, pa.string()), pa.array(positions, pa.int64())], ["raw", "position"]
                         )
                         position += len(raw)
 
@@ -82,9 +82,9 @@ def _streams(folder: Path, split: str) -> list[Path]:
     splits = folder / "dataset_dict.json"
     try:
         if splits.is_file():
-            there = json.loads(splits.read_text("utf-8"))["splits"]
-            if split not in there:
-                raise _unusable(folder, f"no split {split}; there are {', '.join(there)}")
+            splits_there = json.loads(splits.read_text("utf-8"))["splits"]
+            if split not in splits_there:
+                raise _unusable(folder, f"no split {split}; there are {', '.join(splits_there)}")
             folder = folder / split
         state = json.loads((folder / "state.json").read_text("utf-8"))
         if "_data_files" not in state:

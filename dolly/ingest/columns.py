@@ -32,15 +32,15 @@ def instances(record: Record, field: str | None) -> list[Record]:
     """
     if field is None or record.fields is None:
         return [record]
-    found = record.fields.get(field)
+    values = record.fields.get(field)
     if field not in record.fields:
         return [_broken(record, "missing_field", f"no {field}; fields: {_names(record.fields)}")]
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        return [_broken(record, "wrong_type", f"{field} is {type(found).__name__}, expected a list of objects")]
-    if not found:
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        return [_broken(record, "wrong_type", f"{field} is {type(values).__name__}, expected a list of objects")]
+    if not values:
         return [_broken(record, "no_instances", f"{field} is empty")]
-    outer = {name: value for name, value in record.fields.items() if name != field}
-    return [canonical_record(record.position, outer | one) for one in found]
+    outer = {name: field_value for name, field_value in record.fields.items() if name != field}
+    return [canonical_record(record.position, outer | value) for value in values]
 
 
 def mapped(record: Record, columns: dict[str, str | None], required: list[str]) -> Record | dict[str, Any]:
@@ -78,24 +78,24 @@ def mapped(record: Record, columns: dict[str, str | None], required: list[str]) 
     return values
 
 
-def _turns(record: Record, found: Any, field: str) -> Record | list[dict[str, str]]:
-    if not isinstance(found, list):
-        return _broken(record, "wrong_type", f"{field} is {type(found).__name__}, expected a list of turns")
-    if not found:
+def _turns(record: Record, value: Any, field: str) -> Record | list[dict[str, str]]:
+    if not isinstance(value, list):
+        return _broken(record, "wrong_type", f"{field} is {type(value).__name__}, expected a list of turns")
+    if not value:
         return _broken(record, "no_turns", f"{field} is empty")
     turns = []
-    for place, turn in enumerate(found):
+    for number, turn in enumerate(value):
         if not isinstance(turn, dict):
-            return _broken(record, "wrong_type", f"turn {place} is {type(turn).__name__}, expected an object")
+            return _broken(record, "wrong_type", f"turn {number} is {type(turn).__name__}, expected an object")
         who, what = ("from", "value") if "from" in turn else ("role", "content")
         if missing := [name for name in (who, what) if name not in turn]:
-            return _broken(record, "missing_field", f"turn {place} has no {missing[0]}; fields: {_names(turn)}")
+            return _broken(record, "missing_field", f"turn {number} has no {missing[0]}; fields: {_names(turn)}")
         speaker, text = turn[who], turn[what]
         if not isinstance(text, str):
-            return _broken(record, "wrong_type", f"{what} of turn {place} is {type(text).__name__}, expected text")
+            return _broken(record, "wrong_type", f"{what} of turn {number} is {type(text).__name__}, expected text")
         role = _ROLES.get(speaker.strip().lower()) if isinstance(speaker, str) else None
         if role is None:
-            return _broken(record, "unknown_role", f"turn {place} is by {speaker!r}; known are {', '.join(_ROLES)}")
+            return _broken(record, "unknown_role", f"turn {number} is by {speaker!r}; known are {', '.join(_ROLES)}")
         turns.append({"role": role, "content": text})
     return turns
 

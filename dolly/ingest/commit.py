@@ -12,8 +12,10 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from dolly.accounting import REASONS, rejected_rows
+from dolly.clean.masking import masked_rejections
+from dolly.clean.privacy.settings import PrivacySettings
 from dolly.ingest.convert import RULES
-from dolly.ingest.rows import file_tag
+from dolly.ingest.rows import file_tag, masked_tag
 from dolly.ingest.state import STAGE, Difference, FileRow, Rejections, files_frame, in_progress, keys_frame
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
 from dolly.tables import Changes, Tables
@@ -40,6 +42,12 @@ class Part:
     difference: Difference
     frame: DataFrame | None
     results: dict[str, FileRow]
+    privacy: PrivacySettings | None = None
+
+    @property
+    def masking(self) -> str:
+        """Hash of how rejected rows are masked; empty where they are not."""
+        return self.privacy.sha256 if self.privacy else ""
 
     @property
     def folder(self) -> bool:
@@ -69,10 +77,12 @@ class Part:
     @property
     def tags(self) -> set[str]:
         """Tags of the rejected rows that the files have."""
-        return {
+        tags = [
             file_tag(source=self.source, identity=self.identities[uri], version=row.checksum, settings=self.settings)
             for uri, row in self.files.items()
-        }
+        ]
+        masking = self.masking
+        return {masked_tag(tag, masking) for tag in tags}
 
 
 def stale(parts: list[Part], there: Rejections) -> list[str]:
@@ -172,11 +182,15 @@ def _bad_rows(frame: DataFrame, part: Part, dataset: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     bad = frame.where("rule IS NOT NULL").withColumn("source", F.lit(part.source))
+    bad = bad.withColumn("before", F.col("raw") if part.table is BRONZE_EXAMPLES else F.lit(None).cast("string"))
+    bad = masked_rejections(bad, part.privacy)
+    if masking := part.masking:
+        tag, digits = F.substring("rejected_id", 1, 16), F.substring("rejected_id", 17, 48)
+        masked = F.substring(F.sha2(F.concat(tag, F.lit(f"\0{masking}")), 256), 1, 16)
+        bad = bad.withColumn("rejected_id", F.concat(masked, digits))
     # Of a folder's row, `position` alone would not say where it is.
     if part.folder:
         bad = bad.withColumn("detail", F.concat("uri", F.lit(": "), "detail"))
-    if part.table is BRONZE_EXAMPLES:
-        bad = bad.withColumn("before", F.col("raw"))
     return rejected_rows(bad, dataset=dataset, stage=STAGE, example_id="rejected_id", reasons=RULES | REASONS)
 
 

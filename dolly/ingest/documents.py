@@ -61,7 +61,7 @@ def documents_frame(
 
 def _row(file: Loaded, sandbox: Sandbox, source: str, settings: str) -> tuple[Any, ...]:
     found = file.found
-    identity = hashlib.sha256(f"{source}\0{found.identity}".encode()).hexdigest()
+    document_id = hashlib.sha256(f"{source}\0{found.identity}".encode()).hexdigest()
     if file.fault is None:
         version, size = checksum(file.content), len(file.content)
         made = sandbox.convert(file.content, found.uri)
@@ -72,6 +72,16 @@ def _row(file: Loaded, sandbox: Sandbox, source: str, settings: str) -> tuple[An
     if made is None or isinstance(made, Refused):
         tag = file_tag(source=source, identity=found.identity, version=version, settings=settings)
         nothing = (None,) * 5
-        return (found.uri, version, size, identity, tag + identity[:48], -1, rule, printable(detail or ""), *nothing)
+        return (
+            found.uri,
+            version,
+            size,
+            document_id,
+            tag + document_id[:48],
+            -1,
+            rule,
+            printable(detail or ""),
+            *nothing,
+        )
     texts = (made.kind, printable(made.title), printable(made.markdown))
-    return (found.uri, version, size, identity, None, 0, None, None, *texts, made.pages, list(made.notes))
+    return (found.uri, version, size, document_id, None, 0, None, None, *texts, made.pages, list(made.notes))

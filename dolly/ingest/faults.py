@@ -47,7 +47,7 @@ def require_usable(
         source: the source's name.
         file_format: its format.
         required: fields that each record must have.
-        path: the source's place, for the message.
+        path: the source's path, for the message.
         one_file: is the source one file?
 
     Raises:
@@ -62,8 +62,8 @@ def require_usable(
     detail = row["detail"] if row else "it holds no record"
     total = sum(counts.values())
     if total > 1 and not counts.get(None):
-        place = "" if one_file or row is None else f"{row['uri']}: "
-        detail = f"none of {total:,} records can be used, {counts[fatal]:,} of them by {fatal}; {place}{detail}"
+        file = "" if one_file or row is None else f"{row['uri']}: "
+        detail = f"none of {total:,} records can be used, {counts[fatal]:,} of them by {fatal}; {file}{detail}"
     expected, fix = _ADVICE.get(fatal, _OTHERWISE)
     values = {"format": file_format, "required": ", ".join(required), "source": source}
     raise DataError(found=f"{path}: {detail}", expected=expected.format(**values), fix=fix.format(**values))

@@ -78,8 +78,8 @@ def line_record(text: str, position: int, decoder: _Decoder, max_characters: int
         return refused(position, text, "record_too_large", f"{len(text):,} characters")
     try:
         value, end, fault = decoder.decode(text, _skip(text, 0))
-        if rest := text[_skip(text, end) :]:
-            return refused(position, text, "bad_json", f"{rest[:20]!r} after the value")
+        if (rest := _skip(text, end)) < len(text):
+            return refused(position, text, "bad_json", f"text after the value, from character {rest}")
         return _checked(position, value, text, fault)
     except RecursionError:
         return refused(position, text, "bad_json", _TOO_DEEP)
@@ -98,7 +98,7 @@ def array(content: bytes, *, max_characters: int) -> Iterator[Record]:
     decoder = _Decoder()
     at = _skip(text, 0)
     if text[at : at + 1] != "[":
-        yield file_fault("not_an_array", f"the file begins with {text[at : at + 20]!r}")
+        yield file_fault("not_an_array", f"the file begins with {text[at : at + 1]!r}")
         return
     at = _skip(text, at + 1)
     position = 0
@@ -114,11 +114,11 @@ def array(content: bytes, *, max_characters: int) -> Iterator[Record]:
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
         elif text[at : at + 1] != "]":
-            found = repr(text[at : at + 20]) if text[at:] else "the end of the file"
-            yield file_fault("truncated_file", f"{found} after record {position - 1}")
+            what = repr(text[at]) if text[at:] else "the end of the file"
+            yield file_fault("truncated_file", f"{what} after record {position - 1}")
             return
-    if rest := text[_skip(text, at + 1) :]:
-        yield file_fault("truncated_file", f"{rest[:20]!r} after the array")
+    if (rest := _skip(text, at + 1)) < len(text):
+        yield file_fault("truncated_file", f"text after the array, from character {rest}")
     elif position == 0:
         yield file_fault("empty_file", "the array holds no record")
 

@@ -1,6 +1,6 @@
 """A list of files → their bytes on the executors, spread over tasks of nearly equal size.
 
-Local files are opened by their path, whatever their names are; those of a remote place (a path with
+Local files are opened by their path, whatever their names are; those of a remote store (a path with
 "://") are read by Spark, which knows the object stores.
 """
 
@@ -71,11 +71,11 @@ def files_frame(spark: SparkSession, files: list[Found], handle: Handler, schema
 def balanced(files: list[Found], *, tasks: int) -> list[list[Found]]:
     """The files in at most `tasks` groups of nearly equal size (largest first, to the lightest group)."""
     groups: list[list[Found]] = [[] for _ in range(min(tasks, len(files)))]
-    weights = [(0, place) for place in range(len(groups))]
+    weights = [(0, group) for group in range(len(groups))]
     for file in sorted(files, key=lambda one: (-one.size, one.uri)):
-        weight, place = heapq.heappop(weights)
-        groups[place].append(file)
-        heapq.heappush(weights, (weight + file.size + 1, place))
+        weight, group = heapq.heappop(weights)
+        groups[group].append(file)
+        heapq.heappush(weights, (weight + file.size + 1, group))
     return groups
 
 

@@ -1,12 +1,14 @@
-"""A record as it was found: the value that the parsers give and the rows are made of."""
+"""A record, as parsers return it: its fields, or the rule that it broke."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# Characters of a bad record and of its detail that are kept; `rejected` holds no more either.
-_KEPT = 2_000
-_DETAIL = 300
+from dolly.accounting import CUT_MARGIN, DETAIL_CHARACTERS, TEXT_CHARACTERS
+
+# Characters of a bad record and of its detail: what `rejected` holds, and what masking needs beyond that.
+_KEPT = TEXT_CHARACTERS + CUT_MARGIN
+_DETAIL = DETAIL_CHARACTERS + CUT_MARGIN
 
 
 class Record(NamedTuple):

@@ -43,7 +43,7 @@ class Reading(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Records of one place, with what its rows share."""
+    """Records of one file or table, with what its rows share."""
 
     uri: str
     identity: str
@@ -61,6 +61,16 @@ def file_tag(*, source: str, identity: str, version: str, settings: str) -> str:
     return _sha256(f"{source}\0{identity}\0{version}\0{settings}")[:16]
 
 
+def masked_tag(tag: str, masking: str) -> str:
+    """The tag of rows that are masked: another one when the masking changes, so that the rows are made again.
+
+    Args:
+        tag: from `file_tag`.
+        masking: hash of how rejected rows are masked; empty where they are not.
+    """
+    return _sha256(f"{tag}\0{masking}")[: len(tag)] if masking else tag
+
+
 def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
     """A row for each record of a file or table, in the order of `RECORD_SCHEMA`.
 
@@ -69,18 +79,18 @@ def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
     tag = file_tag(source=reading.source, identity=batch.identity, version=batch.checksum, settings=reading.settings)
     field, columns, required = reading.columns.get("instances"), reading.columns, reading.required
     seen: Counter[bytes] = Counter()
-    for found in batch.records:
-        for record in instances(found, field) if field else (found,):
+    for whole in batch.records:
+        for record in instances(whole, field) if field else (whole,):
             result = mapped(record, columns, required) if record.fields is not None else record
             # Equal records of one file stay apart by their count, so that none is lost before `clean`
             # calls it a duplicate, and keep their ids when others are inserted between them.
             content = hashlib.sha256(record.text.encode()).digest()
             seen[content] += 1
-            identity = _sha256(f"{reading.source}\0{batch.identity}\0{content.hex()}\0{seen[content]}")
-            head = (batch.uri, batch.checksum, batch.size, identity)
+            record_id = _sha256(f"{reading.source}\0{batch.identity}\0{content.hex()}\0{seen[content]}")
+            head = (batch.uri, batch.checksum, batch.size, record_id)
             if isinstance(result, Record):
                 position, _, raw, rule, detail = result
-                yield (*head, tag + identity[:48], position, raw, rule, detail, None, *_NO_TEXTS)
+                yield (*head, tag + record_id[:48], position, raw, rule, detail, None, *_NO_TEXTS)
             else:
                 texts = [result.get(name, "") for name in TEXTS]
                 yield (*head, None, record.position, record.text, None, None, result.get("turns"), *texts)
@@ -116,10 +126,10 @@ def arrow_batches(
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     part: list[tuple[Any, ...]] = []
-    place, characters = names.index(text), 0
+    column, characters = names.index(text), 0
     for row in rows:
         part.append(row)
-        characters += len(row[place] or "")
+        characters += len(row[column] or "")
         if len(part) == _BATCH_ROWS or characters > _BATCH_CHARACTERS:
             yield batch(part)
             part, characters = [], 0

@@ -98,7 +98,7 @@ class _Memory:
 
 
 def _address_space() -> int:
-    """Bytes; 0 where the system doesn't tell."""
+    """Bytes; 0 where the system doesn't say."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
 

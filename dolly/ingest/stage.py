@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from dolly.accounting import require_equal
+from dolly.clean.privacy.settings import privacy_settings
 from dolly.config_data import Source
 from dolly.ingest.commit import Part, commit, stale
 from dolly.ingest.faults import require_usable
@@ -44,6 +45,7 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
     config, tables = context.config, context.tables
     table, settings = target(source), settings_hash(source, config.ingest)
     known = known_files(tables, table, dataset=config.name, source=source.name)
+    privacy = privacy_settings(config.clean.privacy, context.state)
     opened = open_source(
         lambda: context.spark,
         source,
@@ -60,6 +62,7 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
         settings=settings,
         known=known,
         there=there,
+        masking=privacy.sha256 if privacy else "",
     )
     frame, results = None, {}
     counts: Counter[str | None] = Counter()
@@ -78,7 +81,9 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
         path=source.path or source.name,
         one_file=opened.one_file,
     )
-    return Part(source.name, source.visibility, table, settings, opened.identities, known, found, frame, results)
+    return Part(
+        *(source.name, source.visibility, table, settings, opened.identities, known, found, frame, results, privacy)
+    )
 
 
 def _results(frame: DataFrame, settings: str, counts: Counter[str | None]) -> dict[str, FileRow]:

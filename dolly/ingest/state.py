@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from dolly.ingest.rows import file_tag
+from dolly.ingest.rows import file_tag, masked_tag
 from dolly.schema import BRONZE_FILES, REJECTED, Table
 from dolly.tables import Tables
 
@@ -83,6 +83,7 @@ def difference(
     settings: str,
     known: Mapping[str, FileRow],
     there: Rejections,
+    masking: str = "",
 ) -> Difference:
     """Compares what a source holds with what is known of it.
 
@@ -93,6 +94,7 @@ def difference(
         settings: hash of how they are read.
         known: what `bronze_files` holds of them.
         there: the data set's rejected rows.
+        masking: hash of how rejected rows are masked; empty where they are not.
     """
     read: set[str] = set()
     unchanged: set[str] = set()
@@ -102,7 +104,7 @@ def difference(
             read.add(uri)
             continue
         tag = file_tag(source=source, identity=identity, version=row.checksum, settings=settings)
-        (unchanged if len(there.ids.get(tag, ())) == row.rejected else read).add(uri)
+        (unchanged if len(there.ids.get(masked_tag(tag, masking), ())) == row.rejected else read).add(uri)
     removed = known.keys() - identities.keys()
     return Difference(frozenset(read), frozenset(removed), frozenset(unchanged))
 

@@ -1,6 +1,6 @@
 """Sources that are tables, not files: Parquet, Delta, a database, a folder or name of `datasets`.
 
-Such a source is taken as a whole: its rows become JSON, and a checksum or version tells whether it
+Such a source is taken as a whole: its rows become JSON, and a checksum or version shows whether it
 has changed. A database gives its rows in no order, so they are put in that of their JSON.
 """
 
@@ -19,6 +19,7 @@ from dolly.ingest.arrow_folder import arrow_rows
 from dolly.ingest.json_text import line_decoder, line_record
 from dolly.ingest.remote import first_line
 from dolly.ingest.rows import RECORD_SCHEMA, Batch, Reading, record_batches, record_rows
+from dolly.secrets import MASK, contains_secret
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ _OPTIONS = {"fetchsize": "10000"}  # rows; PostgreSQL's driver would else hold a
 
 
 class Snapshot(NamedTuple):
-    """A table as it is now: its name, what tells it from what it was before, and its rows.
+    """A table as it is now: its name, a checksum that changes with it, and its rows.
 
     `rows` gives a frame of `raw` (the row as JSON) and `position`.
     """
@@ -45,17 +46,17 @@ def delta_table(spark: SparkSession, path: str, version: int | None) -> Snapshot
         DataError: no such table or version.
     """
     expected = "a Delta table, at a version that it still has"
-    place = f"delta.`{path.replace('`', '``')}`"
-    with _told(path, expected):
+    quoted = f"delta.`{path.replace('`', '``')}`"
+    with _as_data_error(path, expected):
         if version is None:
-            version = spark.sql(f"DESCRIBE HISTORY {place} LIMIT 1").collect()[0]["version"]
-        identity = spark.sql(f"DESCRIBE DETAIL {place}").collect()[0]["id"]
+            version = spark.sql(f"DESCRIBE HISTORY {quoted} LIMIT 1").collect()[0]["version"]
+        table_id = spark.sql(f"DESCRIBE DETAIL {quoted}").collect()[0]["id"]
 
     def rows() -> DataFrame:
-        with _told(path, expected):
+        with _as_data_error(path, expected):
             return _ordered(_as_json(spark.read.format("delta").option("versionAsOf", str(version)).load(path)))
 
-    return Snapshot(_name(path), f"version {version} of {identity}", rows)
+    return Snapshot(_name(path), f"version {version} of {table_id}", rows)
 
 
 def parquet_files(spark: SparkSession, path: str) -> Snapshot:
@@ -68,7 +69,7 @@ def parquet_files(spark: SparkSession, path: str) -> Snapshot:
 
     # A path as it is, not percent-encoded; Spark would read []{}*? in it as a pattern.
     local = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(Path(path).absolute()))
-    with _told(path, "Parquet files of one schema"):
+    with _as_data_error(path, "Parquet files of one schema"):
         frame = spark.read.parquet(path if "://" in path else local)
         order = [F.col("_metadata.file_path").alias("_file"), F.col("_metadata.row_index").alias("_row")]
         return _hashed(_name(path), _ordered(_as_json(frame, *order), "_file", "_row"))
@@ -91,9 +92,9 @@ def database_table(
         UsageError: a password in the URL, or none in the variable that was named.
         DataError: the database or the table can't be read.
     """
-    if re.search(r"password\s*=|pwd\s*=|//[^/@]*:[^/@]*@", url, re.IGNORECASE):
+    if contains_secret("url", url):
         raise UsageError(
-            found="a password in jdbc.url",
+            found="a password or key in jdbc.url",
             expected="it in an environment variable, so that no log or config holds it",
             fix="take it out of the URL and name the variable in jdbc.password_env",
         )
@@ -109,7 +110,8 @@ def database_table(
             )
         options["password"] = environment[password_env]
     name = table or "query " + hashlib.sha256((query or "").encode()).hexdigest()[:16]
-    with _told(f"{name} of {url}", "a database that answers, and a table in it that this user may read"):
+    expected = "a database that answers, and a table in it that this user may read"
+    with _as_data_error(f"{name} of {url}", expected, hidden=options.get("password")):
         return _hashed(name, _ordered(_as_json(spark.read.format("jdbc").options(**options).load())))
 
 
@@ -119,7 +121,7 @@ def saved_dataset(spark: SparkSession, path: str, split: str) -> Snapshot:
     Raises:
         DataError: no such folder or split.
     """
-    with _told(path, "a folder that datasets' save_to_disk wrote"):
+    with _as_data_error(path, "a folder that datasets' save_to_disk wrote"):
         return _hashed(f"{_name(path)}/{split}", arrow_rows(spark, path, split))
 
 
@@ -135,14 +137,14 @@ def table_frame(snapshot: Snapshot, reading: Reading) -> DataFrame:
     def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         decoder = line_decoder()
 
-        def found() -> Iterator[Any]:
+        def records() -> Iterator[Any]:
             for batch in batches:
                 for raw, position in zip(
                     batch.column("raw").to_pylist(), batch.column("position").to_pylist(), strict=True
                 ):
                     yield line_record(raw, position, decoder, reading.max_characters)
 
-        yield from record_batches(record_rows(Batch(uri, "", version, None, found()), reading))
+        yield from record_batches(record_rows(Batch(uri, "", version, None, records()), reading))
 
     return rows.select("raw", "position").mapInArrow(parse, RECORD_SCHEMA)
 
@@ -156,7 +158,7 @@ def _as_json(frame: DataFrame, *order: Any) -> DataFrame:
 
 
 def _ordered(frame: DataFrame, *order: str) -> DataFrame:
-    """`raw` and `position`: the row's place by `order`, or by the JSON itself."""
+    """`raw` and `position`: the row's number by `order`, or by the JSON itself."""
     from pyspark.sql import functions as F
 
     ordered = frame.sort(*(order or ("raw",))).select("raw", F.spark_partition_id().alias("_part"))
@@ -167,12 +169,12 @@ def _ordered(frame: DataFrame, *order: str) -> DataFrame:
         starts += [F.lit(part), F.lit(total)]
         total += sizes[part]
     # Within a partition, the lower 33 bits of this id count the rows.
-    place = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
-    return ordered.select("raw", (place + F.create_map(*starts)[F.col("_part")]).alias("position"))
+    row = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
+    return ordered.select("raw", (row + F.create_map(*starts)[F.col("_part")]).alias("position"))
 
 
 def _hashed(uri: str, rows: DataFrame) -> Snapshot:
-    """With a checksum of all rows and their places; free of the order in which they are read."""
+    """With a checksum of all rows and their positions; free of the order in which they are read."""
     from pyspark.sql import functions as F
 
     def total(*columns: Any) -> Any:
@@ -183,16 +185,26 @@ def _hashed(uri: str, rows: DataFrame) -> Snapshot:
 
 
 @contextmanager
-def _told(place: str, expected: str) -> Iterator[None]:
-    """Whatever Spark or a driver finds wrong with the place is the source's fault, told in one line."""
+def _as_data_error(source: str, expected: str, *, hidden: str | None = None) -> Iterator[None]:
+    """Errors of Spark and of database drivers become a DataError of one line.
+
+    Args:
+        source: what is read, as the message names it.
+        expected: what the source should be.
+        hidden: a password, masked where the driver quotes it.
+
+    Raises:
+        DataError: the source can't be read.
+    """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
     except (Py4JJavaError, PySparkException) as error:
+        said = first_line(error)
         raise DataError(
-            found=f"{place} can't be read ({first_line(error)})",
+            found=f"{source} can't be read ({said.replace(hidden, MASK) if hidden else said})",
             expected=expected,
             fix="correct the source in the config, or what it names",
         ) from error

@@ -12,7 +12,7 @@ from dolly.config_data import Prepare, Source
 from dolly.errors import DataError
 from dolly.prepare.mix import targets, with_copies
 from dolly.prepare.split import with_selection, with_split
-from dolly.prepare.tokens import identity, with_tokens
+from dolly.prepare.tokens import tokenizer_hash, with_tokens
 from dolly.prompts import Prompt
 from dolly.schema import GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES
 from dolly.tables import Changes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> None:
-    """Splits and tokenises the data set; `ledger` tells what became of each silver row."""
+    """Splits and tokenises the data set; `ledger` records what became of each silver row."""
     from pyspark.sql import functions as F
 
     config, tables = context.config, context.tables
@@ -69,12 +69,12 @@ def run(context: Context) -> None:
         counts |= _sizes(training_set)
         stage.metrics(counts | {"lost_share": lost})
         stage.tags({"training_set": training_set.sha256, "prompt_sha256": prompt.sha256})
-        _tell(context, counts, changes=changes, lost=lost)
+        _say_summary(context, counts, changes=changes, lost=lost)
         for frame in (chosen, tokenised, good):
             frame.unpersist()
 
 
-def _tell(context: Context, counts: dict[str, int], *, changes: Changes, lost: float) -> None:
+def _say_summary(context: Context, counts: dict[str, int], *, changes: Changes, lost: float) -> None:
     parts = f" + {counts['parts']:,} parts of split conversations" if counts["parts"] else ""
     context.say(
         f"{counts['in']:,} silver{parts} = {counts['gold']:,} gold + {counts['rejected']:,} rejected "
@@ -109,7 +109,7 @@ def _tokenised(frame: DataFrame, settings: Prepare, *, tokenizer: str, prompt: P
     return encoded.withColumns(
         {
             "prompt_sha256": F.lit(prompt.sha256),
-            "tokenizer_sha256": F.lit(identity(tokenizer, prompt)),
+            "tokenizer_sha256": F.lit(tokenizer_hash(tokenizer, prompt)),
         }
     )
 
@@ -153,14 +153,14 @@ def _rejected(bad: DataFrame, *, dataset: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     # A part of a conversation has a row of its own, the first one under the conversation's id.
-    identity = F.when(F.col("part") == 0, F.col("example_id")).otherwise(F.concat_ws("#", "example_id", "part"))
+    row_id = F.when(F.col("part") == 0, F.col("example_id")).otherwise(F.concat_ws("#", "example_id", "part"))
     texts = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]))
-    rows = bad.withColumns({"row_id": identity, "before": texts})
+    rows = bad.withColumns({"row_id": row_id, "before": texts})
     return rejected_rows(rows, dataset=dataset, stage="prepare", example_id="row_id")
 
 
 def _sizes(training_set: TrainingSet) -> dict[str, int]:
-    """Rows, tokens and trained tokens of both sides."""
+    """Rows, tokens and tokens with loss of both sides."""
     sizes = {}
     for side, rows in (("train", training_set.train), ("eval", training_set.evaluation)):
         sizes[f"{side}/rows"] = len(rows)

@@ -31,7 +31,7 @@ def with_tokens(
 
     Args:
         frame: rows with `turns`.
-        tokenizer: where the tokenizer lies.
+        tokenizer: folder of the tokenizer.
         prompt: how a conversation is rendered.
         max_tokens: ids kept per row.
         over_length: what becomes of a longer row. With `split` a conversation becomes several rows,
@@ -95,8 +95,8 @@ def _added_types() -> list[Any]:
     return [pa.int32(), turns, *numbers, pa.string(), pa.string()]
 
 
-def identity(tokenizer: str, prompt: Prompt) -> str:
-    """Identity of the tokenizer once the prompt's markers are in it."""
+def tokenizer_hash(tokenizer: str, prompt: Prompt) -> str:
+    """SHA-256 of the tokenizer with the prompt's markers added."""
     from dolly.base_model import load_tokenizer
     from dolly.prompts import tokenizer_sha256
 

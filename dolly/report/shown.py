@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dolly.clean.privacy import Detector
+    from dolly.clean.privacy.detector import Detector
 
 DETAIL_CHARACTERS = 80
 NAME_CHARACTERS = 60
@@ -37,6 +37,6 @@ def shown(text: str | None, *, characters: int) -> str:
 
 @lru_cache(maxsize=1)
 def _detector() -> Detector:
-    from dolly.clean.privacy import Detector
+    from dolly.clean.privacy.detector import Detector
 
     return Detector()

@@ -41,7 +41,7 @@ EXPECTED = Column("expected", "string", "text that a right answer contains")
 CATEGORY = Column("category", "string", "topic")
 SPLIT = Column("split", "string", "train or eval")
 FOUND = (
-    Column("language", "string", "ISO 639-1 code; null if it can't be told"),
+    Column("language", "string", "ISO 639-1 code; null if it is not known"),
     Column("personal", "array<string>", "kinds of personal data that were masked, one an occurrence"),
     Column("fixes", "array<string>", "names of the rules that changed it"),
     Column("flags", "array<string>", "names of the rules that mark it"),

@@ -24,19 +24,19 @@ def contents(row: Any) -> list[str]:
     return [turn["content"] for turn in row["turns"]]
 
 
-def test_a_fix_changes_its_part_of_all_rounds(spark: Any) -> None:
-    def marked(part: Any) -> Fix:
-        return Fix(part, part, lambda text: F.concat(text, F.lit(f" {part}")), "")
+def test_a_fix_changes_all_texts_or_the_context(spark: Any) -> None:
+    def marked(name: str, *, only_context: bool = False) -> Fix:
+        return Fix(name, lambda text: F.concat(text, F.lit(f" {name}")), "", only_context=only_context)
 
-    parts = ["all", "context", "questions", "answers"]
-    row = with_fixes(frame_of(spark, ("C", TWO_ROUNDS)), [marked(part) for part in parts]).first()
-    assert (row["context"], row["fixes"]) == ("C all context", parts)
-    assert contents(row) == ["s all", "q1 all questions", "a1 all answers", "q2 all questions", "a2 all answers"]
+    made = [marked("all"), marked("context", only_context=True)]
+    row = with_fixes(frame_of(spark, ("C", TWO_ROUNDS)), made).first()
+    assert (row["context"], row["fixes"]) == ("C all context", ["all", "context"])
+    assert contents(row) == ["s all", "q1 all", "a1 all", "q2 all", "a2 all"]
     assert [turn["role"] for turn in row["turns"]] == [role for role, _ in TWO_ROUNDS]
 
 
 def test_names_are_appended_to_those_of_earlier_fixes(spark: Any) -> None:
-    fix = Fix("mark", "answers", lambda text: F.replace(text, F.lit("a1"), F.lit("A1")), "")
+    fix = Fix("mark", lambda text: F.replace(text, F.lit("a1"), F.lit("A1")), "")
     frame = frame_of(spark, ("", TWO_ROUNDS), ("", [("user", "q")])).withColumn("fixes", F.array(F.lit("before")))
     rows = with_fixes(frame.withColumn("kept", F.lit(1)), [fix]).collect()
     assert [row["fixes"] for row in rows] == [["before", "mark"], ["before"]]
@@ -44,7 +44,7 @@ def test_names_are_appended_to_those_of_earlier_fixes(spark: Any) -> None:
 
 
 def test_a_gate_that_no_text_passes_leaves_the_row_alone(spark: Any) -> None:
-    fix = Fix("mark", "all", lambda text: F.concat(text, F.lit("!")), "", gate=lambda text: text.rlike("[0-9]"))
+    fix = Fix("mark", lambda text: F.concat(text, F.lit("!")), "", gate=lambda text: text.rlike("[0-9]"))
     rows = with_fixes(frame_of(spark, ("", [("user", "q")]), ("7", [("user", "q")])), [fix]).collect()
     assert [(row["context"], contents(row), row["fixes"]) for row in rows] == [
         ("", ["q"], []),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dolly.clean.annotate import PrivacySettings
 from dolly.clean.benchmarks import BenchmarkIndex, Question
 from dolly.clean.checked import checked_rows, document_rows, example_rows
+from dolly.clean.privacy.settings import PrivacySettings
 from dolly.clean.rules import checks, fixes
 from dolly.prompts import user_content
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, CHECKED
@@ -72,7 +72,8 @@ def test_records_and_conversations_come_out_in_one_shape(spark: Any) -> None:
     assert rows[4]["personal"] == ["EMAIL"]
     assert "personal_data" in rows[4]["fixes"]
     assert "@" not in texts(rows[4])[1][1]
-    assert rows[4]["expected"] == ""  # what was masked can't be asked for
+    assert rows[4]["expected"] in texts(rows[4])[1][1]
+    assert rows[4]["expected"].startswith("[EMAIL_")
     assert rows[0]["group_id"] == rows[5]["group_id"] != rows[1]["group_id"]
     assert rows[0]["question_key"] == rows[5]["question_key"]
     assert rows[6]["rule"] == "benchmark_question"
@@ -82,7 +83,53 @@ def test_records_and_conversations_come_out_in_one_shape(spark: Any) -> None:
 def test_rows_with_personal_data_are_rejected_when_asked_and_never_shown(spark: Any) -> None:
     frame = bronze(spark, {"instruction": "Mail?", "output": "Write to jo.doe@works.example today."})
     (row,) = checked(example_rows(frame, settings="x"), reject_personal_data=True)
-    assert (row["rule"], row["detail"], row["before"]) == ("personal_data", "EMAIL", None)
+    assert (row["rule"], row["detail"]) == ("personal_data", "EMAIL")
+    assert row["before"].startswith("Mail?\nWrite to [EMAIL_")
+
+
+MAIL, PASSWORD = "jo.doe@works.example", "Zq7!pass"
+
+
+def test_all_texts_of_a_row_are_masked_with_the_same_pseudonym(spark: Any) -> None:
+    frame = bronze(
+        spark,
+        {"instruction": "Mail?", "output": f"Write to {MAIL}.", "group_name": MAIL, "variant": MAIL, "category": MAIL},
+        {"instruction": "Which password?", "output": f"The password is {PASSWORD}", "expected": PASSWORD},
+        {"instruction": "Which password?", "output": f"The password is {PASSWORD}, really.", "expected": "Zq7"},
+        {"instruction": "Where?", "output": "In Rome.", "uri": f"{MAIL}.md.csv", "expected": "Rome"},
+        {"instruction": "", "output": f"Ask&nbsp;{MAIL}"},
+        {"instruction": f"Is the password {PASSWORD}?", "output": f"{PASSWORD}.", "expected": PASSWORD},
+    )
+    rows = checked(example_rows(frame, settings="x"))
+    (mail,) = {rows[0][name] for name in ("variant", "category")}
+    assert texts(rows[0])[1][1] == f"Write to {mail}."
+    assert rows[0]["personal"] == ["EMAIL"]
+    assert rows[0]["wordings"] == checked(example_rows(frame, settings="y"))[0]["wordings"] is not None
+    assert texts(rows[1])[1][1] == f"The password is {rows[1]['expected']}"
+    assert rows[2]["expected"] == ""  # a part of what was masked can't be asked for
+    assert (rows[3]["uri"], rows[3]["expected"], rows[3]["personal"]) == (f"{mail}.md.csv", "Rome", [])
+    assert (rows[4]["rule"], rows[4]["detail"].replace("\u00a0", " ")) == ("empty_instruction", f"Ask {mail}")
+    assert rows[4]["before"] == f"\nAsk&nbsp;{mail}\n"
+    assert texts(rows[5])[1][1] == f"{rows[5]['expected']}."
+    kept = str([row.asDict() for row in rows])
+    assert MAIL not in kept
+    assert PASSWORD not in kept
+
+
+def test_a_turn_that_is_left_out_is_masked_in_a_rejected_row(spark: Any) -> None:
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]
+    talk = [{"role": "assistant", "content": "Hello"}, *talk, {"role": "user", "content": f"I am {MAIL}"}]
+    (row,) = checked(example_rows(bronze(spark, {"turns": talk}), settings="x"), conversations=True)
+    assert (row["rule"], row["detail"]) == ("no_complete_round", "4 turns: assistant, user, assistant, user")
+    assert row["before"].startswith("Hello\nHi\n\nI am [EMAIL_")
+
+
+def test_an_address_that_the_cut_halves_is_not_shown(spark: Any) -> None:
+    texts_ = [("x" * 980 + " ") * 2 + "y" * 30 + f" {MAIL} " + "z " * 400, "&amp; " + "x " * 990 + MAIL]
+    frame = bronze(spark, *[{"instruction": "", "output": text} for text in texts_])
+    for row in checked(example_rows(frame, settings="x")):
+        assert len(row["before"]) <= 2_000
+        assert "jo.doe" not in row["before"]
 
 
 def test_the_input_hash_changes_with_the_row_and_with_the_settings(spark: Any) -> None:

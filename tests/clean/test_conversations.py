@@ -170,10 +170,11 @@ def test_speakers_take_turns(said: str, kept: str, fixes: list[str]) -> None:
 @pytest.mark.parametrize(
     ("said", "rule", "detail"),
     [
-        ([], "no_complete_round", ""),
-        ([("s", "Be kind"), ("u", "Hi")], "no_complete_round", "system: Be kind | user: Hi"),
-        ([("a", "Hello")], "no_complete_round", "assistant: Hello"),
-        ([("u", "Hi"), ("a", "Regenerate response")], "no_complete_round", "user: Hi | assistant: Regenerate response"),
+        ([], "no_complete_round", "no turns"),
+        ([("s", "Be kind"), ("u", "Hi")], "no_complete_round", "2 turns: system, user"),
+        ([("a", "Hello")], "no_complete_round", "1 turn: assistant"),
+        ([("u", "Hi"), ("a", "Regenerate response")], "no_complete_round", "2 turns: user, assistant"),
+        ([("u", "Hi")] * 6, "no_complete_round", "6 turns: user, user, user, user, user, …"),
         ([("u", "Hi"), ("tool", "42"), ("a", "Hello"), ("bing", "x")], "unknown_role", "bing, tool"),
     ],
 )
@@ -242,7 +243,7 @@ def test_spark_cleans_as_python_does_and_keeps_what_was_found_before(spark: Any)
     made = {row["id"]: row for row in with_clean_turns(frame).collect()}
     assert [turn.asDict() for turn in made[1]["turns"]] == turns(("u", "a"), ("a", "b"))
     assert made[1]["fixes"] == ["line_endings", "html_to_markdown", "leading_answer_removed"]
-    assert (made[2]["rule"], made[2]["detail"]) == ("no_complete_round", "user: a")
+    assert (made[2]["rule"], made[2]["detail"]) == ("no_complete_round", "1 turn: user")
     assert (made[3]["rule"], made[3]["detail"], made[3]["turns"][0]["role"]) == ("too_long", "900", "x")
     assert made[4]["rule"] == "no_complete_round"
     assert (made[5]["fixes"], made[5]["rule"], made[5]["detail"]) == ([], None, None)

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from dolly.clean.privacy import CANDIDATE, KINDS, Detector, Pseudonyms, mask
+from dolly.clean.privacy.candidate import CANDIDATE
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
+from dolly.clean.privacy.span import KINDS
 from dolly.errors import UsageError
 
 NAMES = ["Jane Doe", "Jürgen Groß", "Ana María López", "Sinéad O'Connor", "Jean-Luc Picard", "Maria Schmidt"]
@@ -191,8 +194,8 @@ def test_spans_never_overlap_and_are_sorted() -> None:
 def test_masked_text_stays_as_it_is(separator: str) -> None:
     pseudonyms = Pseudonyms(b"k" * 32)
     for text in [*TEXTS, separator.join(TEXTS)]:
-        once, kinds = mask(text, DETECTOR, pseudonyms)
-        assert mask(once, DETECTOR, pseudonyms) == (once, [])
+        once, kinds, _ = mask(text, DETECTOR, pseudonyms)
+        assert mask(once, DETECTOR, pseudonyms) == (once, [], {})
         assert bool(kinds) == bool(found(text))
 
 

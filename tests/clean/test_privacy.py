@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dolly.clean.privacy import Detector, Pseudonyms, Span, load_or_create_key, mask
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.key import load_or_create_key
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
+from dolly.clean.privacy.span import Span
 from dolly.errors import DollyError, UsageError
 
 KEY = bytes(range(32))
@@ -111,7 +114,7 @@ def test_the_key_is_never_shown() -> None:
 def test_mask_replaces_each_spelling_by_the_same_name() -> None:
     detector = Detector(names=["Jane Doe"])
     text = "Jane Doe (jane@x.com, +1 415 555 0132) wrote; Doe, Jane: JANE@X.COM or (415) 555-0132."
-    masked, kinds = mask(text, detector, Pseudonyms(KEY))
+    masked, kinds, _ = mask(text, detector, Pseudonyms(KEY))
     assert kinds == ["PERSON", "EMAIL", "PHONE", "PERSON", "EMAIL", "PHONE"]
     names = re.findall(r"\[[A-Z]+_[0-9a-f]{8}\]", masked)
     assert names[:3] == names[3:]
@@ -120,19 +123,19 @@ def test_mask_replaces_each_spelling_by_the_same_name() -> None:
 
 
 def test_mask_leaves_text_without_a_hit() -> None:
-    assert mask("Nothing here.", Detector(), Pseudonyms(KEY)) == ("Nothing here.", [])
-    assert mask("", Detector(), Pseudonyms(KEY)) == ("", [])
+    assert mask("Nothing here.", Detector(), Pseudonyms(KEY)) == ("Nothing here.", [], {})
+    assert mask("", Detector(), Pseudonyms(KEY)) == ("", [], {})
 
 
 def test_what_a_replacement_uncovers_is_replaced_in_the_same_call() -> None:
     # The long address keeps "phone" out of the number's reach until it is replaced.
     text = "phone of maximilian.van.der.hohenstaufen@example.com 5558675309"
-    once, _ = mask(text, Detector(), Pseudonyms(KEY))
-    assert mask(once, Detector(), Pseudonyms(KEY)) == (once, [])
+    once = mask(text, Detector(), Pseudonyms(KEY)).text
+    assert mask(once, Detector(), Pseudonyms(KEY)) == (once, [], {})
 
 
 def test_surrogates_from_broken_files_do_not_stop_the_job() -> None:
-    masked, kinds = mask("\ud800 jane@x.com password: a\udcff1!bc", Detector(), Pseudonyms(KEY))
+    masked, kinds, _ = mask("\ud800 jane@x.com password: a\udcff1!bc", Detector(), Pseudonyms(KEY))
     assert kinds == ["EMAIL", "SECRET"]
     assert masked.startswith("\ud800 [EMAIL_")
 

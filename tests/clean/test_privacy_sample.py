@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dolly.clean.privacy import Detector, Pseudonyms, mask
+from dolly.clean.privacy.detector import Detector
+from dolly.clean.privacy.pseudonyms import Pseudonyms, mask
 
 FOLDER = Path(__file__).parent
 ITEMS = [json.loads(line) for line in (FOLDER / "privacy_sample.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -45,8 +46,8 @@ def test_recall_and_precision(detector: Detector) -> None:
 def test_the_same_person_has_the_same_pseudonym_in_two_documents(detector: Detector) -> None:
     pseudonyms = Pseudonyms(b"k" * 32)
     first, last = next(name for name in NAMES if name.count(" ") == 1).split()
-    one, _ = mask(f"Ask {first} {last} about the lift.", detector, pseudonyms)
-    two, _ = mask(f"# Contacts\n\n{last.upper()}, {first} looks after it.", detector, pseudonyms)
+    one = mask(f"Ask {first} {last} about the lift.", detector, pseudonyms).text
+    two = mask(f"# Contacts\n\n{last.upper()}, {first} looks after it.", detector, pseudonyms).text
     token = one.split("Ask ")[1].split(" about")[0]
     assert token.startswith("[PERSON_")
     assert token in two

@@ -8,7 +8,6 @@ import pytest
 
 from dolly.clean.apply import with_checks
 from dolly.clean.rules import checks
-from dolly.clean.rules.degenerate import degenerate_checks
 from dolly.clean.rules.shape import language_checks, length_checks
 from tests.clean.test_rules_cases import HITS, LIMITS, MISSES
 
@@ -77,18 +76,17 @@ def test_a_spoilt_later_round_counts(verdicts: Any, rule: str) -> None:
 
 
 def test_limits_are_the_callers(spark: Any) -> None:
-    rules = length_checks(max_characters=99, question_characters=(5, None), answer_characters=(1, 28))
-    twice = "so be it then, so be it then"
-    rows = [("abcd", "", "abcde"), ("abcde", "", "abcdef" * 5), ("Who?!", "", f"{twice}."), ("Who?!", "", twice)]
-    found = checked(spark, [conversation(*row) for row in rows], [*rules, *degenerate_checks(max_repeats=1)])
-    assert [row["rule"] for row in found] == ["short_question", "long_answer", "long_answer", "repeated_text"]
-    assert found[0]["detail"] == "4 characters"
+    rules = length_checks(max_characters=20, min_answer_characters=5)
+    rows = [("Who?", "", "abcd"), ("Who?", "", "abcde"), ("Who?", "", "a" * 16), ("Who?", "", "a" * 17)]
+    found = checked(spark, [conversation(*row) for row in rows], rules)
+    assert [row["rule"] for row in found] == ["short_answer", None, None, "too_many_characters"]
+    assert [found[0]["detail"], found[3]["detail"]] == ["4 characters", "21 characters"]
 
 
 def test_languages_count_only_where_they_are_named_and_known(spark: Any) -> None:
     turns = [("user", "Was ist das?"), ("assistant", "Eine Katze.")]
     known = [("de", 0.9), ("en", 0.9), ("de", 0.2), (None, None)]
     frame = spark.createDataFrame([(i, "", turns, *pair) for i, pair in enumerate(known)], SCHEMA).coalesce(1)
-    rows = with_checks(frame, language_checks(languages=["en", "fr"], min_score=0.5)).orderBy("id").collect()
+    rows = with_checks(frame, language_checks(["en", "fr"])).orderBy("id").collect()
     assert [(row["rule"], row["detail"]) for row in rows] == [("wrong_language", "de 0.9"), *[(None, None)] * 3]
-    assert language_checks(languages=[], min_score=0.5) == []
+    assert language_checks([]) == []

@@ -36,7 +36,7 @@ _PLACEHOLDER = re.compile(
     r"|f(?:irst)?[._-]?(?:name)?[._-]?l(?:ast)?[._-]?name|(?P<x>[x.*_])(?P=x)+)@"
 )
 # What stands after an @ in file names of images and in package specifiers.
-_FILE_ENDINGS = words("png jpg jpeg gif svg webp ico css js ts jsx tsx json html md py java tgz gz zip")
+FILE_ENDINGS = words("png jpg jpeg gif svg webp ico css js ts jsx tsx json html md py java tgz gz zip")
 _BEFORE_SPELLED = words(
     "look looks is are was available us me him them website hosted site page online meet here live stay visit"
 )
@@ -96,7 +96,7 @@ def _email(text: str, start: int, end: int) -> Iterator[Span]:
     local, _, domain = normal.rpartition("@")
     if not local or local.endswith(".") or ".." in normal or _PLACEHOLDER.match(normal):
         return
-    if domain.rpartition(".")[2] in _FILE_ENDINGS or (text[end : end + 1] == ":" and text[end + 1 : end + 2].strip()):
+    if domain.rpartition(".")[2] in FILE_ENDINGS or (text[end : end + 1] == ":" and text[end + 1 : end + 2].strip()):
         return
     before = text[max(0, start - 100) : start]
     if not any(sign in before for sign in _REMOTE_SIGNS) or not _REMOTE.search(before):
@@ -107,7 +107,7 @@ def ips(text: str) -> Iterator[Span]:
     """IPv4 and IPv6 addresses of hosts, without port and prefix length.
 
     Not: version and section numbers, and addresses that are the same everywhere (loopback,
-    unspecified, netmasks), which tell nothing about anybody.
+    unspecified, netmasks), which identify nobody.
     """
     version_end = last_end = -1
     for match in _IPV4.finditer(text) if text.count(".") > 2 else ():

@@ -1,4 +1,4 @@
-"""One pattern for both Spark (`Column.rlike`, Java) and Arrow (RE2): may the text hold anything to be found?
+"""One pattern for both Spark (`Column.rlike`, Java) and Arrow (RE2): may a `Detector` report anything in the text?
 
 It must match wherever a `Detector` finds something other than a name; where it does not match, no
 Python runs. No lookaround, no back-references, no \\b or \\w, which the engines read differently. Java

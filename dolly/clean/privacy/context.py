@@ -1,4 +1,4 @@
-"""Words beside a number that tell what it is."""
+"""Words beside a number that say what it is."""
 
 from __future__ import annotations
 

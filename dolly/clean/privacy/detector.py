@@ -56,8 +56,8 @@ class Detector:
 
     def spans(self, text: str) -> list[Span]:
         """Spans without overlaps, in the order of the text; nothing inside an earlier pseudonym."""
-        found = [span for finder in self._finders for span in finder(text)]
-        return without_overlaps(found, text) if found else []
+        spans = [span for finder in self._finders for span in finder(text)]
+        return without_overlaps(spans, text) if spans else []
 
 
 def _refuse_unknown(what: str, given: Collection[str], known: Collection[str]) -> None:

@@ -20,7 +20,7 @@ def load_or_create_key(path: Path) -> bytes:
     of two processes that start at once, both return the key of the one that was first.
 
     Raises:
-        EnvironmentFault: the file is damaged, others than its owner may read it, or the place can't be written.
+        EnvironmentFault: the file is damaged, others than its owner may read it, or the folder can't be written.
     """
     if not path.exists():
         try:
@@ -29,7 +29,7 @@ def load_or_create_key(path: Path) -> bytes:
             raise EnvironmentFault(
                 found=f"the key file {path} can't be written ({error.strerror})",
                 expected="a folder on a disk that this user may write and that knows hard links",
-                fix="choose another place for the key or change the folder's permissions",
+                fix="set clean.privacy.key_file to another path or change the folder's permissions",
             ) from error
     return _load(path)
 

@@ -1,10 +1,11 @@
-"""Replaces what was found by names that are the same everywhere, and that nobody can undo without the key."""
+"""Replaces detected spans by pseudonyms that are the same everywhere, and that nobody can undo without the key."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from dolly.clean.privacy.span import Span
 from dolly.errors import UsageError
@@ -45,18 +46,29 @@ class Pseudonyms:
         return f"[{span.kind}_{digest[:4].hex()}]"
 
 
-def mask(text: str, detector: Finder, pseudonyms: Pseudonyms) -> tuple[str, list[str]]:
-    """The text with each span replaced, and the kinds replaced, one entry per replacement.
+class Masked(NamedTuple):
+    """A masked text, the kinds that were replaced, one an occurrence, and the pseudonym of each replaced piece."""
 
-    A replacement can change what stands near another number, so the text is searched again until
-    nothing is found: masked text stays as it is when it is masked once more.
+    text: str
+    kinds: list[str]
+    replaced: Mapping[str, str]
+
+
+def mask(text: str, detector: Finder, pseudonyms: Pseudonyms) -> Masked:
+    """Replaces each span by its pseudonym.
+
+    A replacement can change what stands near another number, so the text is searched again until no
+    span is detected: masked text stays as it is when it is masked once more.
     """
     kinds: list[str] = []
+    replaced: dict[str, str] = {}
     while spans := detector.spans(text):
         parts, end = [], 0
         for span in spans:
-            parts += [text[end : span.start], pseudonyms.of(span)]
+            pseudonym = pseudonyms.of(span)
+            replaced[text[span.start : span.end]] = pseudonym
+            parts += [text[end : span.start], pseudonym]
             end = span.end
         text = "".join(parts) + text[end:]
         kinds += [span.kind for span in spans]
-    return text, kinds
+    return Masked(text, kinds, replaced)

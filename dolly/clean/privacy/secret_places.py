@@ -49,7 +49,9 @@ def placed_secrets(text: str) -> Iterator[Span]:
     if "://" in text and "@" in text:
         for match in _IN_URL.finditer(text):
             value = match["value"] or match["user"]
-            if not is_placeholder(value, quoted=False) and (match["value"] or is_key_like(value)):
+            # In the URLs of Azure's stores the container stands before the @.
+            token = is_key_like(value) and not match.group().startswith(("abfs", "wasb"))
+            if not is_placeholder(value, quoted=False) and (match["value"] or token):
                 yield _span(match, text)
     lower = text.lower()
     if "bearer" in lower or "authorization" in lower:

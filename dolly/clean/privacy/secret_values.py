@@ -72,16 +72,16 @@ def _after(text: str, at: int, kind: str) -> tuple[int, int] | None:
     if kind == "short":
         return None
     adjacent = _ADJACENT.match(text, at)
-    if adjacent and kind != "machine" and _is_told(adjacent, text, kind):
+    if adjacent and kind != "machine" and _is_said(adjacent, text, kind):
         return _bounds(adjacent)
     if kind == "password" and text.startswith(" to ", at) and _SET.search(text[max(0, at - 60) : at]):
         changed = _ADJACENT.match(text, at + 3)
-        return _bounds(changed) if changed and _is_told(changed, text, kind) else None
+        return _bounds(changed) if changed and _is_said(changed, text, kind) else None
     stop = _SENTENCE_END.search(text, at, at + _REACH)
     for found in _CONNECTOR.finditer(text, at, stop.start() + 1 if stop else at + _REACH):
         # The end of the sentence cuts "Winter.2024" short, so the value is read anew to its own end.
         match = _CONNECTOR.match(text, found.start())
-        if match and (match["sign"] != ":" or _ABOUT.match(text, at)) and _is_told(match, text, kind):
+        if match and (match["sign"] != ":" or _ABOUT.match(text, at)) and _is_said(match, text, kind):
             return _bounds(match)
     return None
 
@@ -129,7 +129,7 @@ def _is_number(value: str) -> bool:
     return len(value) < 5 and value.isdigit()
 
 
-def _is_told(match: re.Match[str], text: str, kind: str) -> bool:
+def _is_said(match: re.Match[str], text: str, kind: str) -> bool:
     start, end = _bounds(match)
     value, quoted = text[start:end], bool(match["quote"])
     if not _is_open(match, text, start, end) or _ATTRIBUTE.fullmatch(value):

@@ -1,4 +1,4 @@
-"""What a finder reports, and which report wins where two overlap."""
+"""A detected stretch of text, and which of two that overlap is kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CERTAINTY = ("SECRET", "EMAIL", "IBAN", "CARD", "NATIONAL_ID", "IP", "PHONE", "
 
 
 class Span(NamedTuple):
-    """A stretch of text (`start` to `end`, in characters, end excluded) that tells who somebody is or opens a door.
+    """A stretch of text (`start` to `end`, in characters, end excluded) that identifies a person or is a secret.
 
     `normal` is the canonical form, equal for all spellings of the same thing: an e-mail address in
     lower case, a telephone number as E.164, account and identity numbers without separators, a
@@ -30,14 +30,14 @@ class Span(NamedTuple):
     normal: str
 
 
-def without_overlaps(found: Iterable[Span], text: str) -> list[Span]:
+def without_overlaps(spans: Iterable[Span], text: str) -> list[Span]:
     """The spans that stay, in the order of the text: the most certain first, the longer of two alike.
 
     Nothing inside an earlier pseudonym stays, so that masked text is left as it is.
     """
     taken = sorted(match.span() for match in PSEUDONYM.finditer(text))
     kept = []
-    for span in sorted(found, key=lambda s: (_CERTAINTY.index(s.kind), s.start - s.end, s.start)):
+    for span in sorted(spans, key=lambda s: (_CERTAINTY.index(s.kind), s.start - s.end, s.start)):
         at = bisect(taken, (span.start, span.end))
         free_before = at == 0 or taken[at - 1][1] <= span.start
         if free_before and (at == len(taken) or span.end <= taken[at][0]):

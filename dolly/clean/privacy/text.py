@@ -1,4 +1,4 @@
-"""Cheap looks at a text that tell whether a slower one is worth it."""
+"""Cheap checks that decide whether a text needs a slower search."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from dolly.clean.rules import alpaca, arithmetic, boilerplate, degenerate, shape
 from dolly.clean.rules.checks import checks
 from dolly.clean.rules.fixes import REASONS as FIX_REASONS
 from dolly.clean.rules.fixes import fixes
-from dolly.clean.rules.kinds import Check, Fix, Part, Rule, Severity, regraded
+from dolly.clean.rules.kinds import Check, Fix, Rule, Severity, regraded
 
-__all__ = ["REASONS", "Check", "Fix", "Part", "Severity", "checks", "fixes", "with_severities"]
+__all__ = ["REASONS", "Check", "Fix", "Severity", "checks", "fixes", "with_severities"]
 
 _CHECK_REASONS = {
     name: reason

@@ -19,6 +19,7 @@ REASONS = {
 }
 _WORD = r"[\p{L}\p{N}][\p{L}\p{N}'’-]*+"
 _GAP = r"[\s\p{P}]{1,3}"
+_MOST_REPEATS = 4
 _PROBE_CHARACTERS = 24
 _WINDOW_CHARACTERS = 300
 _ECHO_CHARACTERS = 20
@@ -41,12 +42,8 @@ _LEFTOVER = (
 )
 
 
-def degenerate_checks(*, max_repeats: int) -> list[Check]:
-    """Checks of how an answer goes on and ends.
-
-    Args:
-        max_repeats: how often the same words, or the same line, may follow one another.
-    """
+def degenerate_checks() -> list[Check]:
+    """Checks of how an answer goes on and ends."""
     from pyspark.sql import functions as F
 
     answer, last = F.col("answer"), F.col("last_answer")
@@ -61,7 +58,7 @@ def degenerate_checks(*, max_repeats: int) -> list[Check]:
     fences = (F.length(last) - F.length(F.replace(last, F.lit("```"), F.lit("")))) / 3
     leftover = guarded(end.rlike(_LEFTOVER), ~question.rlike(_ABOUT_PAGES))
     return [
-        check("repeated_text", "reject", _repeats(answer, tail, max_repeats), _repeated_piece(answer, max_repeats)),
+        check("repeated_text", "reject", _repeats(answer, tail), _repeated_piece(answer)),
         check("echo", "reject", _echoes(answer, question) | _echoes(answer, task), answer),
         # Case and punctuation may be all that was asked to be changed.
         check("echoed_input", "flag", guarded(answer == context, F.length(answer) >= _ECHO_CHARACTERS), answer),
@@ -71,17 +68,19 @@ def degenerate_checks(*, max_repeats: int) -> list[Check]:
     ]
 
 
-def _loop(times: int) -> str:
-    """The same 3 to 31 words, or the same line, once and then `times` times more."""
-    words = rf"(?<![\p{{L}}\p{{N}}])((?:{_WORD}{_GAP}){{2,30}}?{_WORD})(?:{_GAP}\1){{{times}}}(?![\p{{L}}\p{{N}}])"
+def _loop() -> str:
+    """The same 3 to 31 words, or the same line, more than `_MOST_REPEATS` times in a row."""
+    words = (
+        rf"(?<![\p{{L}}\p{{N}}])((?:{_WORD}{_GAP}){{2,30}}?{_WORD})(?:{_GAP}\1){{{_MOST_REPEATS}}}(?![\p{{L}}\p{{N}}])"
+    )
     # Rows of a table in markup, statements of a program and the like may well be equal.
     prose = r"[^\n<>{}()=;|]"
-    line = rf"(?m)^({prose}*\p{{L}}{{2}}{prose}*)(?:\n+\2){{{times}}}$"
+    line = rf"(?m)^({prose}*\p{{L}}{{2}}{prose}*)(?:\n+\2){{{_MOST_REPEATS}}}$"
     return f"{words}|{line}"
 
 
-def _repeats(answer: Column, tail: Column, times: int) -> Column:
-    """A regular expression with a back reference is too dear for every row.
+def _repeats(answer: Column, tail: Column) -> Column:
+    """True for an answer with a loop; a pattern with a back reference is too expensive for every row.
 
     A loop fills the end or the middle of a text, so that a piece from there occurs again nearby, and
     often: only such texts are searched.
@@ -93,25 +92,25 @@ def _repeats(answer: Column, tail: Column, times: int) -> Column:
     last, inner = F.substring(tail, -probe, probe), F.substring(middle, 1, probe)
     again = F.substring(tail, 1, _WINDOW_CHARACTERS - probe).contains(last)
     again |= F.substring(middle, probe + 1, _WINDOW_CHARACTERS).contains(inner)
-    often = _occurs(answer, last, times) | _occurs(answer, inner, times)
-    long = guarded(again, guarded(often, answer.rlike(_loop(times))))
+    often = _occurs(answer, last) | _occurs(answer, inner)
+    long = guarded(again, guarded(often, answer.rlike(_loop())))
     return (
         F.when(length <= _LOOP_CHARACTERS, False)
-        .when(length <= _WINDOW_CHARACTERS, answer.rlike(_loop(times)))
+        .when(length <= _WINDOW_CHARACTERS, answer.rlike(_loop()))
         .otherwise(long)
     )
 
 
-def _occurs(answer: Column, piece: Column, times: int) -> Column:
+def _occurs(answer: Column, piece: Column) -> Column:
     from pyspark.sql import functions as F
 
-    return F.length(answer) - F.length(F.replace(answer, piece, F.lit(""))) > times * F.length(piece)
+    return F.length(answer) - F.length(F.replace(answer, piece, F.lit(""))) > _MOST_REPEATS * F.length(piece)
 
 
-def _repeated_piece(answer: Column, times: int) -> Column:
+def _repeated_piece(answer: Column) -> Column:
     from pyspark.sql import functions as F
 
-    return F.substring(F.regexp_extract(answer, _loop(times), 0), 1, 200)
+    return F.substring(F.regexp_extract(answer, _loop(), 0), 1, 200)
 
 
 def _echoes(answer: Column, text: Column) -> Column:

@@ -13,7 +13,7 @@ from dolly.clean.rules.encoding import (
     without_escapes,
     without_mojibake,
 )
-from dolly.clean.rules.kinds import Fix, Part, guarded
+from dolly.clean.rules.kinds import Fix, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,8 @@ def fixes() -> list[Fix]:
     """The fixes in the order in which they are applied."""
     from pyspark.sql import functions as F
 
-    def rule(name: str, apply: Change, gate: Change, part: Part = "all") -> Fix:
-        return Fix(name, part, apply, REASONS[name], gate)
+    def rule(name: str, apply: Change, gate: Change, *, only_context: bool = False) -> Fix:
+        return Fix(name, apply, REASONS[name], gate, only_context)
 
     def removed(pattern: str) -> Change:
         return lambda text: F.regexp_replace(text, pattern, "")
@@ -81,7 +81,7 @@ def fixes() -> list[Fix]:
         rule("zero_width", removed(_ZERO_WIDTH), _has_controls),
         rule("bidi_controls", _without_bidi, _has_controls),
         rule("outer_whitespace", lambda text: F.btrim(text, F.lit(_WHITE)), _has_white_ends),
-        rule("no_input_marker", _without_marker, _is_marker, "context"),
+        rule("no_input_marker", _without_marker, _is_marker, only_context=True),
     ]
 
 

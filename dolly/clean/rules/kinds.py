@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 Severity = Literal["off", "fix", "reject", "flag"]
-Part = Literal["all", "context", "questions", "answers"]
 
 
 class Fix(NamedTuple):
-    """Changes the texts of `part`; a row that it changes keeps the fix's name.
+    """Changes all texts of a row, or only its context; a row that it changes keeps the fix's name.
 
     `gate` is true for texts that may need it, on their own: a row none of whose texts passes the gate
     of any fix is left alone at once. Without one, every row may need it.
     """
 
     name: str
-    part: Part
     apply: Callable[[Column], Column]
     reason: str
     gate: Callable[[Column], Column] | None = None
+    only_context: bool = False
 
 
 class Check(NamedTuple):

@@ -14,15 +14,14 @@ REASONS = {
     "empty_instruction": "there is no question",
     "empty_output": "there is no answer",
     "too_many_characters": "the row is longer than clean.max_characters",
-    "short_question": "the question is shorter than the limit",
-    "long_question": "the question is longer than the limit",
     "short_answer": "the answer is shorter than the limit",
-    "long_answer": "the answer is longer than the limit",
     "wrong_language": "the row is in a language that clean.languages does not name",
     "only_punctuation": "the question has no letter, digit or symbol",
     "no_words": "the question is a number without words or a calculation",
     "lost_characters": "characters were replaced by U+FFFD or U+FFFC before the row came here",
 }
+
+_MIN_LANGUAGE_SCORE = 0.5  # of 1; below it, the language counts as unknown
 
 
 def structure_checks() -> list[Check]:
@@ -40,37 +39,31 @@ def structure_checks() -> list[Check]:
     ]
 
 
-def length_checks(
-    *,
-    max_characters: int,
-    question_characters: tuple[int, int | None],
-    answer_characters: tuple[int, int | None],
-) -> list[Check]:
-    """Limits in characters, each least and most, both allowed; None has no limit."""
+def length_checks(*, max_characters: int, min_answer_characters: int) -> list[Check]:
+    """Limits in characters, which are themselves allowed."""
     from pyspark.sql import functions as F
 
-    total = F.length("question") + F.length("answer")
-    limits = [("too_many_characters", total, total > max_characters)]
-    for what, (least, most) in (("question", question_characters), ("answer", answer_characters)):
-        length = F.length(what)
-        limits.append((f"short_{what}", length, length.between(1, least - 1)))
-        if most is not None:
-            limits.append((f"long_{what}", length, length > most))
+    answer = F.length("answer")
+    total = F.length("question") + answer
+    limits = [
+        ("too_many_characters", total, total > max_characters),
+        ("short_answer", answer, answer.between(1, min_answer_characters - 1)),
+    ]
     return [
         Check(name, "reject", applies, F.concat(length.cast("string"), F.lit(" characters")), REASONS[name])
         for name, length, applies in limits
     ]
 
 
-def language_checks(*, languages: Sequence[str], min_score: float) -> list[Check]:
-    """Rows whose `language` is known, surely enough, and not among `languages`; none for an empty list."""
+def language_checks(languages: Sequence[str]) -> list[Check]:
+    """Rows whose `language` is known with some certainty and not among `languages`; no check for an empty list."""
     from pyspark.sql import functions as F
 
     if not languages:
         return []
     language, score = F.col("language"), F.col("language_score")
     # Unknown is null, and null rejects nothing.
-    wrong = ~language.isin(*languages) & (score >= min_score)
+    wrong = ~language.isin(*languages) & (score >= _MIN_LANGUAGE_SCORE)
     detail = F.concat_ws(" ", language, F.round(score, 2).cast("string"))
     return [Check("wrong_language", "reject", wrong, detail, REASONS["wrong_language"])]
 

@@ -1,0 +1,103 @@
+"""Passwords, keys and tokens in addresses, settings and messages: recognised, and masked where text is kept.
+
+Recognised are the user part of a URL, parameters such as `password=` or `AccountKey=`, settings such as
+`fs.s3a.secret.key`, and what `clean.privacy` finds in any text: tokens of known services, private keys,
+passwords in sentences. The config refuses them (`config_secrets`); errors, parameters, tags and
+artifacts are masked by `redacted` and `without_secrets`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dolly.clean.privacy.secret_formats import formatted_secrets
+from dolly.clean.privacy.secret_places import placed_secrets
+from dolly.clean.privacy.secret_values import named_secrets
+from dolly.clean.privacy.text import words
+
+MASK = "***"
+
+_SECRET_WORDS = re.compile(
+    r"pass(?:word|wd|phrase|code)|pwd|(?:^|_)(?:pw|sas)(?:_|$)|secret(?!s|_key_ref)|token(?:_|$)|credentials?(?:_|$)"
+    r"|(?:access|account|api|auth|encryption|master|private|pvt|shared|signing|storage)_?key"
+)
+# The last word of a key that is about a secret and does not hold one: fs.s3a.aws.credentials.provider.
+_ABOUT_A_SECRET = words(
+    "alias algorithm bits class enabled endpoint env expiration file files header id impl interval length location "
+    "manager name path paths pattern provider providers regex scope size store timeout ttl type uri url"
+)
+# Azure's settings end with the name of the account that they are for.
+_AZURE_ACCOUNT = re.compile(r"\.[\w-]+\.(?:dfs|blob)\.core\.[\w.]+$")
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+# What stands for a secret that is elsewhere, and what the driver of MySQL says instead of one.
+_BLANK = re.compile(r"(?i)[*.\u2026\u2022]*|\$\{.*\}|\{\{.*\}\}|<.*>|true|false|null|none|yes|no")
+# Up to the last @, since passwords hold / and @, too; a port and a path with an @ are none.
+_IN_URL = re.compile(r"(?P<before>[A-Za-z][\w+.-]*://[^\s/:@]*:)(?!\d+/)(?P<secret>\S*)(?=@[\w.\[$%{(-])")
+_IN_ORACLE_URL = re.compile(r"(?i)(?P<before>jdbc:oracle:\w+:[^\s/:@]+/)(?P<secret>\S+)(?=@)")
+_PARAMETER = re.compile(
+    r"(?P<key>[A-Za-z][\w.-]*)(?P<before>[\"']?[ \t]*=[ \t]*[\"']?)(?P<secret>\{[^}\n]*\}|[^\s;&\"']*[^\s;&\"').,])"
+)
+_SETTING = re.compile(
+    r"(?P<key>[A-Za-z][\w-]*(?:\.[\w-]+)+)(?P<before>[\"']?[ \t]*:[ \t]*[\"']?)(?P<secret>[^\s\"',{}]+)"
+    r"(?=[\"']?[ \t]*(?:[,}]|$))",
+    re.MULTILINE,
+)
+
+
+def redacted(text: str) -> str:
+    """The text with `***` for each secret in it; text without one, or already masked, comes back as it is."""
+    for pattern in (_IN_URL, _IN_ORACLE_URL):
+        text = pattern.sub(lambda match: _masked(match, match["before"]), text)
+    for pattern in (_PARAMETER, _SETTING):
+        text = pattern.sub(_masked_setting, text)
+    spans = [span for finder in (formatted_secrets, named_secrets, placed_secrets) for span in finder(text)]
+    end = len(text)
+    for span in sorted(spans, reverse=True):
+        if span.end <= end and MASK not in text[span.start : span.end]:
+            text = text[: span.start] + MASK + text[span.end :]
+            end = span.start
+    return text
+
+
+def contains_secret(key: str, value: Any) -> bool:
+    """Does a setting hold a secret, by its name or by what its value looks like?
+
+    Args:
+        key: the setting's name, dotted or not, such as `fs.s3a.secret.key`.
+        value: anything; only texts and numbers can be secrets.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    text = str(value)
+    return (is_secret_key(key) and _BLANK.fullmatch(text) is None) or redacted(text) != text
+
+
+def without_secrets(node: Any, key: str = "") -> Any:
+    """A config, or any tree of mappings and lists, with its secrets masked.
+
+    Args:
+        node: mappings, lists, texts and other values; it is not changed.
+        key: the name that `node` has in what holds it.
+    """
+    if isinstance(node, dict):
+        return {name: without_secrets(value, str(name)) for name, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [without_secrets(value, key) for value in node]
+    if isinstance(node, str):
+        return MASK if is_secret_key(key) and _BLANK.fullmatch(node) is None else redacted(node)
+    return MASK if contains_secret(key, node) else node
+
+
+def is_secret_key(key: str) -> bool:
+    """Does a setting of this name hold a secret, such as `spark.ssl.keyPassword` or `AccountKey`?"""
+    plain = _WORD_ENDS.sub("_", _AZURE_ACCOUNT.sub("", key)).strip("_").lower()
+    return _SECRET_WORDS.search(plain) is not None and plain.rpartition("_")[2] not in _ABOUT_A_SECRET
+
+
+def _masked_setting(match: re.Match[str]) -> str:
+    return _masked(match, match["key"] + match["before"]) if is_secret_key(match["key"]) else match[0]
+
+
+def _masked(match: re.Match[str], before: str) -> str:
+    return match[0] if _BLANK.fullmatch(match["secret"]) else before + MASK
