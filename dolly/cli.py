@@ -46,7 +46,7 @@ def run(
 
     stages = span(first, last)
     loaded = load_config(config, overrides)
-    run_stages(loaded, stages)
+    run_stages(loaded, stages, overrides or ())
     _say_where_to_look(loaded, config)
 
 
@@ -55,7 +55,7 @@ def _stage_command(name: str, text: str) -> None:
         from dolly.pipeline import run_stages
 
         loaded = load_config(config, overrides)
-        run_stages(loaded, (name,))
+        run_stages(loaded, (name,), overrides or ())
         _say_where_to_look(loaded, config)
 
     command.__doc__ = text
@@ -121,11 +121,10 @@ def ask(
     max_tokens: Annotated[int, typer.Option(min=1, help="longest answer, in tokens")] = 128,
 ) -> None:
     """Ask the champion one question."""
-    import mlflow
-
     from dolly.register.registry import load_registered, only_model
+    from dolly.tracking import connect
 
-    mlflow.set_tracking_uri(State.at(home).tracking)
+    connect(State.at(home))
     loaded, _ = load_registered(model or only_model(), alias=alias)
     ids = loaded.prompt_ids([{"role": "user", "content": question}])
     made = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)

@@ -40,8 +40,10 @@ def setup() -> None:
 def ui(home: HomeFolder = ".dolly", port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 5000) -> None:
     """Open the MLflow UI on the runs of a home folder."""
     from dolly.serve.server import bind
+    from dolly.tracking import connect
 
     state = State.at(home)
+    connect(state)
     bind("127.0.0.1", port).close()
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", state.tracking, "--default-artifact-root", str(state.artifacts)]

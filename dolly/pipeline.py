@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from rich.console import Console
 
 from dolly.config import Config
-from dolly.errors import UsageError
+from dolly.errors import TrackingError, UsageError
+from dolly.result import RunResult, StageResult
+from dolly.run_overview import description, headline, run_name, run_params
 from dolly.spark import java_watched, start_session
 from dolly.state import State
 from dolly.tables import Tables
@@ -21,12 +24,17 @@ from dolly.tables import Tables
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dolly.tracking import Tracker
+    from dolly.tracking import ParentRun, Tracker
 
 STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
 _DATA = ("ingest", "clean", "prepare")
 _WITH_PROGRESS = ("train", "evaluate")  # these show a bar of their own
 _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
+
+
+def make_console() -> Console:
+    """Where the stages print."""
+    return Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -40,7 +48,7 @@ class Context:
     state: State
     tables: Tables
     tracker: Tracker
-    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    console: Console = field(default_factory=make_console)
     training_set: str | None = None
     _spark: SparkSession | None = None
 
@@ -62,48 +70,82 @@ class Context:
         self.console.print(f"  {text}", markup=False)
 
 
-def run_stages(config: Config, stages: tuple[str, ...]) -> None:
+def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str] = ()) -> RunResult:
     """Runs stages in order, under one MLflow run.
 
     Args:
         config: the experiment.
         stages: names from `STAGES`, in their order.
+        overrides: key=value arguments that the config was loaded with, for the run's name.
+
+    Raises:
+        TrackingError: MLflow's store can't be used; nothing has been done then.
     """
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
     from dolly.tracking import Tracker
 
+    console = make_console()
     tracker = Tracker(
         state,
         experiment=config.name,
         price_per_hour=config.cost.price_per_hour,
         currency=config.cost.currency,
+        say=lambda text: console.print(f"  {text}", markup=False),
     )
-    context = Context(config, state, Tables(state.tables), tracker)
-    plain = config.model_dump(mode="json", by_alias=True)
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
+    context = Context(config, state, Tables(state.tables), tracker, console)
+    text = yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
+    results: dict[str, StageResult] = {}
     with java_watched(state.spark_log):
         try:
-            with tracker.parent(name=run_name, config=text, params=_flat(plain)):
+            with (
+                tracker.parent(
+                    name=run_name(config, stages, overrides), config=text, params=run_params(config)
+                ) as parent,
+                _described(parent, results, stages, overrides),
+            ):
                 for name in stages:
-                    _run_stage(context, name, with_report=name == data_end)
+                    results[name] = _run_stage(context, name, with_report=name == data_end)
         finally:
             context.stop_spark()
+    return RunResult(parent.run_id, headline(results), results)
 
 
-def _run_stage(context: Context, name: str, *, with_report: bool) -> None:
+@contextmanager
+def _described(
+    parent: ParentRun, results: Mapping[str, StageResult], stages: Sequence[str], overrides: Sequence[str]
+) -> Iterator[None]:
+    """Gives the run its headline figures and its description, also where a stage fails."""
+
+    def describe(failed: str | None = None) -> None:
+        figures = headline(results)
+        text = description(results, figures, stages=stages, overrides=overrides, failed=failed)
+        parent.describe(figures, text)
+
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        with suppress(TrackingError):  # the stage's error is the one to report
+            describe(failed=" ".join(str(error).split())[:500])
+        raise
+    describe()
+
+
+def _run_stage(context: Context, name: str, *, with_report: bool) -> StageResult:
     if name in _WITHOUT_SPARK and not (name == "train" and context.config.train.launch.by == "spark"):
         context.stop_spark()
     started = time.monotonic()
     context.console.print(f"[bold]{name}[/bold]")
     with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
-        importlib.import_module(f"dolly.{name}.stage").run(context)
+        result: StageResult = importlib.import_module(f"dolly.{name}.stage").run(context)
     if with_report:
         _report(context)
     context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
+    return result
 
 
 def _report(context: Context) -> None:
@@ -138,17 +180,3 @@ def span(first: str | None, last: str | None) -> tuple[str, ...]:
             found=f"--from {first} --until {last}", expected="stages in their order", fix=" → ".join(STAGES)
         )
     return STAGES[start : end + 1]
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a.b": 1}."""
-    if isinstance(node, dict):
-        pairs = [(str(key), value) for key, value in node.items()]
-    elif isinstance(node, list) and any(isinstance(value, dict) for value in node):
-        pairs = [(str(position), value) for position, value in enumerate(node)]
-    else:
-        return {prefix: node}
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return flat

@@ -21,6 +21,7 @@ from dolly.train.stage import latest_training, summary
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
+    from dolly.result import StageResult
 
 _SHOWN = 8
 
@@ -40,7 +41,7 @@ class Question:
     prompt_ids: list[int]
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Asks base and trained model the same held-out questions, unless that has been done."""
     config, folder = context.config, latest_training(context)
     result = json.loads((folder / "result.json").read_text())
@@ -72,6 +73,7 @@ def run(context: Context) -> None:
         verdict = {"evaluation": evaluation, "weights_sha256": weights, "reasons": reasons, "figures": figures}
         (folder / "evaluation.json").write_text(json.dumps(verdict, indent=1))
         _print(context, rows, figures, reasons)
+        return stage.result(ids={"evaluation": evaluation})
 
 
 def held_out_questions(context: Context, *, version: int, limit: int) -> list[Question]:

@@ -11,9 +11,10 @@ from dolly.train.stage import latest_training
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
+    from dolly.result import StageResult
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Registers the latest training, once for the same weights."""
     name, folder = context.config.register_.name, latest_training(context)
     if not (folder / "evaluation.json").exists():
@@ -46,3 +47,4 @@ def run(context: Context) -> None:
         )
         if verdict["reasons"]:
             context.say("it is not champion: " + "; ".join(verdict["reasons"]))
+        return stage.result(ids={"model": name, "model_version": version})

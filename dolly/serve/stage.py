@@ -15,9 +15,10 @@ from dolly.state import State
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
+    from dolly.result import StageResult
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Checks that the champion answers over HTTP with the prompt of its training."""
     import httpx
 
@@ -51,17 +52,18 @@ def run(context: Context) -> None:
         stage.tags({"model": name, "version": version, "question": messages[-1]["content"], "answer": answer})
         context.say(f"{name}@{CHAMPION} (version {version}) was asked over HTTP: {messages[-1]['content']}")
         context.say(f"  {answer}")
+        return stage.result(ids={"model": name, "model_version": version})
 
 
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     """Serves a registered model until interrupted."""
-    import mlflow
     from rich.console import Console
 
     from dolly.serve.app import make_app
+    from dolly.tracking import connect
 
     listener = bind(config.serve.host, config.serve.port)
-    mlflow.set_tracking_uri(State.of(config).tracking)
+    connect(State.of(config))
     name = config.register_.name
     model, version = load_registered(name, alias=alias)
     app = make_app(model, name=name, version=version, max_new_tokens=config.serve.max_new_tokens)

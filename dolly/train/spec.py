@@ -17,7 +17,6 @@ _NOT_IDENTITY = {
     "gold_version",
     "base",
     "output",
-    "tracking_uri",
     "run_id",
     "price_per_hour",
     "currency",
@@ -68,7 +67,6 @@ class TrainSpec:
     evaluate_every: int | None
     checkpoint_every: int
     keep_checkpoints: int
-    tracking_uri: str
     run_id: str
     price_per_hour: float
     currency: str
@@ -101,7 +99,7 @@ class TrainSpec:
     def of(cls, config: Config, *, base: str, gold_version: int, training_set: str, **places: str) -> TrainSpec:
         """The config's training as plain values; `places` are those that a plan has none of."""
         train = config.train
-        values: dict[str, Any] = dict.fromkeys(("tables_root", "base_sha256", "tracking_uri", "run_id", "output"), "")
+        values: dict[str, Any] = dict.fromkeys(("tables_root", "base_sha256", "run_id", "output"), "")
         values |= {"base": base, "gold_version": gold_version, "training_set": training_set} | places
         return cls(
             **values,

@@ -21,9 +21,10 @@ from dolly.training_set import TrainingSet, read_training_set
 
 if TYPE_CHECKING:
     from dolly.pipeline import Context
+    from dolly.result import StageResult
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Trains, unless these very weights have been trained before."""
     config = context.config
     with context.tracker.stage("train") as stage:
@@ -34,7 +35,7 @@ def run(context: Context) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         stage.params({"seed": spec.seed, "base_sha256": spec.base_sha256, "training": spec.sha256})
         stage.tags({"training_set": rows.sha256})
-        with FileLock(folder / ".lock"):
+        with FileLock(folder / ".lock"), stage.training_metrics(folder):
             trained_now = not (folder / "result.json").exists()
             if trained_now:
                 spec.write(folder / "spec.json")
@@ -59,6 +60,9 @@ def run(context: Context) -> None:
         stage.tags({"trained_now": trained_now, "resumed_at": result["resumed_at"], "weights": folder / "final"})
         stage.metrics(summary(result))
         context.say(_told(result, trained_now=trained_now))
+        return stage.result(
+            ids={"training": spec.sha256, "training_set": rows.sha256}, paths={"weights": str(folder / "final")}
+        )
 
 
 def _spec(context: Context, rows: TrainingSet, *, run_id: str) -> TrainSpec:
@@ -71,7 +75,6 @@ def _spec(context: Context, rows: TrainingSet, *, run_id: str) -> TrainSpec:
         gold_version=rows.version,
         training_set=rows.sha256,
         tables_root=context.state.tables,
-        tracking_uri=context.tracker.uri,
         run_id=run_id,
     )
     return replace(spec, output=str(context.state.checkpoints / f"{config.name}-{spec.sha256[:12]}"))
