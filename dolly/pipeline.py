@@ -17,6 +17,7 @@ from dolly.config import Config
 from dolly.errors import TrackingError, UsageError
 from dolly.result import RunResult, StageResult
 from dolly.run_overview import description, headline, run_name, run_params
+from dolly.secrets import without_secrets
 from dolly.spark import java_watched, start_session
 from dolly.state import State
 from dolly.tables import Tables
@@ -95,7 +96,8 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
         say=lambda text: console.print(f"  {text}", markup=False),
     )
     context = Context(config, state, Tables(state.tables), tracker, console)
-    text = yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+    plain = without_secrets(config.model_dump(mode="json", by_alias=True))
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
     results: dict[str, StageResult] = {}
     with java_watched(state.spark_log):

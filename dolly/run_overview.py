@@ -7,6 +7,7 @@ from typing import Any
 
 from dolly.config import Config
 from dolly.result import StageResult
+from dolly.secrets import without_secrets
 
 # Logged even at their default, because trainings are compared by them.
 _COMPARED = ("model.base", "train.method", "train.learning_rate", "train.epochs", "train.batch_size", "seed")
@@ -55,8 +56,8 @@ def _short(number: float) -> str:
 
 def run_params(config: Config) -> dict[str, Any]:
     """The keys that differ from their default, flat, and those by which trainings are compared."""
-    every = _flat(config.model_dump(mode="json", by_alias=True))
-    changed = _flat(config.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    every = _flat(without_secrets(config.model_dump(mode="json", by_alias=True)))
+    changed = _flat(without_secrets(config.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
     kept = {key: value for key, value in changed.items() if not key.startswith(_NOT_PARAMETERS)}
     return {key: every[key] for key in _COMPARED} | kept
 
@@ -112,8 +113,8 @@ def description(
         lines.append(
             f"- gate: {'passed' if figures['gate_passed'] else 'not passed, see the tags of the run evaluate'}"
         )
-    if (model := results.get("register")) and {"model", "model_version"} <= set(model.ids):
-        lines.append(f"- model: {model.ids['model']} version {model.ids['model_version']}")
+    if (model := results.get("register")) and {"model", "version"} <= set(model.ids):
+        lines.append(f"- model: {model.ids['model']} version {model.ids['version']}")
     if set(results) & {"ingest", "clean", "prepare"}:
         lines.append("- data: `report.html` among the artifacts of this run")
     return "\n".join([*lines, "- all settings: `config.yaml` among the artifacts of this run"]) + "\n"

@@ -47,4 +47,4 @@ def run(context: Context) -> StageResult:
         )
         if verdict["reasons"]:
             context.say("it is not champion: " + "; ".join(verdict["reasons"]))
-        return stage.result(ids={"model": name, "model_version": version})
+        return stage.result(ids={"model": name, "version": version})

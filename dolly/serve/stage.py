@@ -52,7 +52,7 @@ def run(context: Context) -> StageResult:
         stage.tags({"model": name, "version": version, "question": messages[-1]["content"], "answer": answer})
         context.say(f"{name}@{CHAMPION} (version {version}) was asked over HTTP: {messages[-1]['content']}")
         context.say(f"  {answer}")
-        return stage.result(ids={"model": name, "model_version": version})
+        return stage.result(ids={"model": name, "version": version})
 
 
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:

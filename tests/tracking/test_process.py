@@ -28,7 +28,9 @@ def test_the_id_of_an_ended_process_may_be_used_again() -> None:
 
 def test_another_live_process_has_not_ended_until_it_does() -> None:
     code = "from dolly.tracking.process import Process; print(Process.current(), flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout is not None
         process = Process.parse(other.stdout.readline())
         assert process is not None
