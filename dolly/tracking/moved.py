@@ -22,7 +22,7 @@ _LOCATIONS = (
     ("model_versions", "storage_location"),
     ("trace_tags", "value"),
 )
-_BUSY_SECONDS = 120
+_BUSY_SECONDS = 5  # for another process's lock, before sqlite3.OperationalError
 
 
 def adopt_artifacts(state: State) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from dolly.errors import TrackingError, UsageError
@@ -16,6 +18,7 @@ _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECONDS = 5
 _LOCK_KEY = 4_202_301  # of PostgreSQL's advisory lock while MLflow's tables are made
+_DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_SECONDS)}
 
 
@@ -43,16 +46,21 @@ def require_answer(address: str, query: Callable[[Any], object]) -> None:
     import mlflow
 
     kind = _kind(address)
-    client = mlflow.MlflowClient(address, address)
     guard: AbstractContextManager[object] = nullcontext()
     if kind in _SERVERS:
         guard = _environment(_ONE_TRY)
     elif kind == "postgresql":
         guard = _postgres_lock(address)
+    elif kind == "sqlite":
+        guard = _readable_file(address)
     try:
         with guard:
-            # Another process's lock on a SQLite file is waited for.
-            retried(lambda: query(client), address=address, seconds=None if kind == "sqlite" else 0)
+            # Another process's lock on a SQLite file is waited for. The client opens the store.
+            retried(
+                lambda: query(mlflow.MlflowClient(address, address)),
+                address=address,
+                seconds=None if kind == "sqlite" else 0,
+            )
     except Exception as error:
         cause = error.__cause__ if isinstance(error, TrackingError) else error
         raise _no_store(address, cause or error) from error
@@ -70,7 +78,7 @@ def _no_store(address: str, error: BaseException) -> TrackingError:
         return TrackingError(
             found=f"no database driver for {redacted(address)} ({first_line(error)})",
             expected="the driver's Python package",
-            fix="pip install psycopg2-binary" if _kind(address) == "postgresql" else "install it",
+            fix=f"pip install {_DRIVER_PACKAGES.get(error.name or '', error.name)}",
         )
     if "FATAL" in str(error):  # PostgreSQL: unknown user or database, wrong password
         return TrackingError(
@@ -78,13 +86,29 @@ def _no_store(address: str, error: BaseException) -> TrackingError:
             expected="a database and a user who may make tables in it",
             fix="correct the address; a password comes from PGPASSWORD or ~/.pgpass",
         )
+    if temporary(error) and _kind(address) == "sqlite":
+        return unavailable(address, error, patience_seconds())
     if temporary(error):
-        return unavailable(address, error, patience_seconds() if _kind(address) == "sqlite" else _SECONDS)
+        return TrackingError(
+            found=f"no MLflow store answers at {redacted(address)}: {first_line(error)}",
+            expected="an MLflow server or a database, within seconds",
+            fix="start it, or correct state.tracking or state.registry",
+        )
     return TrackingError(
         found=f"{redacted(address)} can't be used as MLflow's store: {first_line(error)}",
         expected=f"a store of MLflow {importlib.metadata.version('mlflow')} or older",
         fix="correct state.tracking or state.registry; an older database: mlflow db upgrade ADDRESS, after a backup",
     )
+
+
+@contextmanager
+def _readable_file(address: str) -> Iterator[None]:
+    """Waits for a locked SQLite file; one that is no database fails at once, where MLflow would try for minutes."""
+    file = Path(address.removeprefix("sqlite:///"))
+    if file.exists():
+        with closing(sqlite3.connect(file, timeout=patience_seconds())) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    yield
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,6 +42,7 @@ def temporary(error: BaseException) -> bool:
         requests.Timeout,
         ConnectionError,
         TimeoutError,
+        sqlite3.OperationalError,
         sqlalchemy.exc.OperationalError,
         sqlalchemy.exc.InterfaceError,
     )

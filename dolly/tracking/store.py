@@ -94,7 +94,7 @@ class Store:
         """
         found = self.call(lambda: self._get_or_create(name, artifacts))
         if artifacts and found.artifact_location != artifacts:
-            set_artifact_location(self.address, str(found.experiment_id), artifacts)
+            self.call(lambda: set_artifact_location(self.address, str(found.experiment_id), artifacts))
         if found.lifecycle_stage == "deleted":
             self.call(lambda: self.client.restore_experiment(found.experiment_id))
             self.say(f"the MLflow experiment {name} was deleted in the UI: it is restored, with its runs")
@@ -132,10 +132,10 @@ def connect(state: State, *, say: Callable[[str], None] = print) -> Store:
     for key, address in (("tracking", state.tracking), ("registry", state.registry)):
         require_known(key, address)
     with _opening(state):
-        adopt_artifacts(state)
         require_answer(state.tracking, lambda client: client.search_experiments(max_results=1))
         if state.registry != state.tracking:
             require_answer(state.registry, lambda client: client.search_registered_models(max_results=1))
+        retried(lambda: adopt_artifacts(state), address=state.tracking)
     mlflow.set_tracking_uri(state.tracking)
     mlflow.set_registry_uri(state.registry)
     return Store(state.tracking, state.registry, say)

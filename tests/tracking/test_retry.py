@@ -19,6 +19,7 @@ TEMPORARY = [
     requests.ConnectionError("refused"),
     requests.Timeout("slow"),
     ConnectionResetError("reset"),
+    sqlite3.OperationalError("database is locked"),
     sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked")),
 ]
 FINAL = [

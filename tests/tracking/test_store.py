@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_an_experiment_that_another_process_makes_at_the_same_time_is_used(
 
 
 def test_a_server_that_is_down_is_one_line_within_seconds(home: State) -> None:
-    assert "no answer from MLflow's store http://127.0.0.1:" in fault(home, f"http://127.0.0.1:{free_port()}")
+    assert "no MLflow store answers at http://127.0.0.1:" in fault(home, f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_server_that_never_answers_is_one_line_within_seconds(home: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,7 @@ def test_a_server_that_never_answers_is_one_line_within_seconds(home: State, mon
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        assert "no answer" in fault(home, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert "no MLflow store answers at" in fault(home, f"http://127.0.0.1:{silent.getsockname()[1]}")
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -132,7 +133,7 @@ def test_wrong_credentials_say_where_they_come_from(home: State, status: int) ->
 
 def test_a_server_of_another_kind_is_one_line(home: State) -> None:
     with answering(200, "<html>hello</html>") as address:
-        assert "can't be used as MLflow's store" in fault(home, address)
+        assert "no MLflow store answers at" in fault(home, address)
 
 
 @pytest.mark.parametrize("address", ["ftp://host/mlflow", "s3://bucket", "databrics"])
@@ -152,9 +153,19 @@ def test_a_file_that_is_no_database_is_one_line(home: State) -> None:
     assert "can't be used as MLflow's store" in fault(home, f"sqlite:///{home.home / 'other.db'}")
 
 
-def test_a_database_of_postgresql_that_is_down_is_one_line(home: State) -> None:
-    pytest.importorskip("psycopg2")
-    assert "no answer" in fault(home, f"postgresql://user@127.0.0.1:{free_port()}/mlflow")
+def test_a_database_that_stays_locked_is_one_line(home: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOLLY_TRACKING_PATIENCE_SECONDS", "0.2")
+    with closing(sqlite3.connect(home.home / "mlflow.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TrackingError, match="database is locked"):
+            connect(home)
+
+
+def test_a_driver_that_is_missing_is_named(home: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    text = fault(home, "postgresql+psycopg2://user:turnip@127.0.0.1/mlflow")
+    assert "pip install psycopg2-binary" in text
+    assert "turnip" not in text
 
 
 def test_a_lock_that_is_never_freed_is_one_line(home: State, monkeypatch: pytest.MonkeyPatch) -> None:
