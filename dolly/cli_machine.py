@@ -47,5 +47,7 @@ def ui(home: HomeFolder = ".dolly", port: Annotated[int, typer.Option(help="port
     bind("127.0.0.1", port).close()
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", state.tracking, "--default-artifact-root", str(state.artifacts)]
-    console.print(f"MLflow UI at http://127.0.0.1:{port}; Ctrl-C stops it")
+    # Without the parameter it opens as a tool for agents, with traces instead of runs.
+    address = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    console.print(f"MLflow UI at {address} ; Ctrl-C stops it")
     os.execv(sys.executable, [*command, *stores])

@@ -19,18 +19,17 @@ _NAME_CHARACTERS = 120
 
 
 def run_name(config: Config, stages: Sequence[str], overrides: Sequence[str] = ()) -> str:
-    """What is run, with which settings: `demo lora r16 lr 2e-3 4 epochs`.
+    """What is run, with which settings: `lora r16 lr 2e-3 4 epochs`, `train lora r16 lr 2e-3 4 epochs seed=18`.
+
+    The UI's table shows some 20 characters; the data set is the experiment's name already.
 
     Args:
         config: the experiment.
         stages: those that run, in their order.
         overrides: key=value arguments of the command line, which set this run apart.
     """
-    parts = [config.name]
-    if len(stages) == 1:
-        parts.append(stages[0])
-    elif (stages[0], stages[-1]) != ("ingest", "serve"):
-        parts.append(f"{stages[0]} → {stages[-1]}")
+    whole = (stages[0], stages[-1]) == ("ingest", "serve")
+    parts = [] if whole else [" → ".join(dict.fromkeys((stages[0], stages[-1])))]
     if set(stages) & {"train", "evaluate", "register", "serve"}:
         parts += _training_words(config)
     else:

@@ -36,12 +36,12 @@ def results() -> dict[str, StageResult]:
 @pytest.mark.parametrize(
     ("stages", "overrides", "expected"),
     [
-        (STAGES, (), "demo lora r16 lr 2e-3 4 epochs"),
-        (("train",), (), "demo train lora r16 lr 2e-3 4 epochs"),
-        (("train",), ("seed=18", "train.epochs=4"), "demo train lora r16 lr 2e-3 4 epochs seed=18"),
-        (STAGES[3:], ("home=/tmp/x",), "demo train → serve lora r16 lr 2e-3 4 epochs"),
-        (STAGES[:3], ("train.epochs=4", "prepare.max_tokens=64"), "demo ingest → prepare train.epochs=4"),
-        (("clean",), (), "demo clean"),
+        (STAGES, (), "lora r16 lr 2e-3 4 epochs"),
+        (("train",), (), "train lora r16 lr 2e-3 4 epochs"),
+        (("train",), ("seed=18", "train.epochs=4"), "train lora r16 lr 2e-3 4 epochs seed=18"),
+        (STAGES[3:], ("home=/tmp/x",), "train → serve lora r16 lr 2e-3 4 epochs"),
+        (STAGES[:3], ("train.epochs=4", "prepare.max_tokens=64"), "ingest → prepare train.epochs=4"),
+        (("clean",), (), "clean"),
     ],
 )
 def test_a_name_says_what_was_run(stages: tuple[str, ...], overrides: tuple[str, ...], expected: str) -> None:

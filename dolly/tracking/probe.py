@@ -18,7 +18,7 @@ _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECONDS = 5
 _LOCK_KEY = 4_202_301  # of PostgreSQL's advisory lock while MLflow's tables are made
-_DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
+_DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'dolly[postgresql]'", "MySQLdb": "mysqlclient"}
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_SECONDS)}
 
 

@@ -19,7 +19,8 @@ from dolly.tracking.retry import first_line, patience_seconds, retried, temporar
 
 # Requests of MLflow's own are repeated for about a minute; calls made here then for `patience_seconds()`.
 _HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
-# An experiment with this tag opens as machine learning, with its runs, and not as an agent with its traces.
+# Experiments of this kind open as model training, and not as an agent with its traces, in a UI that obeys the tag;
+# MLflow 3.17's own goes by the address (`workflowType=machine_learning`, which `dolly ui` prints) and its switch.
 _KIND, _TRAINING = "mlflow.experimentKind", "custom_model_development"
 
 T = TypeVar("T")
@@ -108,7 +109,9 @@ class Store:
         if (found := self.client.get_experiment_by_name(name)) is not None:
             return found
         try:
-            self.client.create_experiment(name, artifact_location=artifacts, tags={_KIND: _TRAINING})
+            note = f"Data set `{name}`: a run for each call of `dolly`, its stages below it."
+            tags = {_KIND: _TRAINING, "mlflow.note.content": note}
+            self.client.create_experiment(name, artifact_location=artifacts, tags=tags)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
