@@ -48,7 +48,7 @@ def run(
 
     stages = span(first, last)
     loaded = load_config(config, overrides)
-    run_stages(loaded, stages)
+    run_stages(loaded, stages, overrides or ())
     _say_where_to_look(loaded, config)
 
 
@@ -57,7 +57,7 @@ def _stage_command(name: str, text: str) -> None:
         from dolly.pipeline import run_stages
 
         loaded = load_config(config, overrides)
-        run_stages(loaded, (name,))
+        run_stages(loaded, (name,), overrides or ())
         _say_where_to_look(loaded, config)
 
     command.__doc__ = text
@@ -128,11 +128,10 @@ def ask(
 ) -> None:
     """Ask the champion one question."""
     require("serve", "torch")
-    import mlflow
-
     from dolly.register.registry import load_registered, only_model
+    from dolly.tracking import connect
 
-    mlflow.set_tracking_uri(state_of(home, config).tracking)
+    connect(state_of(home, config))
     loaded, _ = load_registered(model or only_model(), alias=alias)
     ids = loaded.prompt_ids([{"role": "user", "content": question}])
     made = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)

@@ -46,13 +46,17 @@ def ui(
 ) -> None:
     """Open the MLflow UI on the runs of a home folder."""
     from dolly.serve.server import bind
+    from dolly.tracking import connect
 
+    # Without the parameter it opens as a tool for agents, with traces instead of runs.
+    page = "/#/experiments?workflowType=machine_learning"
     state = state_of(home, config)
     if state.tracking.startswith("http"):
-        console.print(f"the MLflow server of this config: {state.tracking}")
+        console.print(f"the MLflow server of this config: {state.tracking}{page}")
         return
+    connect(state)
     bind("127.0.0.1", port).close()
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", state.tracking, "--default-artifact-root", str(state.artifacts)]
-    console.print(f"MLflow UI at http://127.0.0.1:{port}; Ctrl-C stops it")
+    console.print(f"MLflow UI at http://127.0.0.1:{port}{page} ; Ctrl-C stops it")
     os.execv(sys.executable, [*command, *stores])

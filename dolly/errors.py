@@ -5,6 +5,7 @@
     ├── EnvironmentFault           Java, jars, disk, port or package
     ├── ModelError                 a base model, checkpoint or registered model
     ├── ReconciliationError        rows in != rows out
+    ├── TrackingError              MLflow's server or database
     ├── TrainingError              the training processes failed
     ├── TrainingStopped            a SIGTERM; the same command goes on  exit code 75
     └── UsageError                 the request itself is wrong        exit code 2
@@ -49,6 +50,10 @@ class ModelError(DollyError):
 
 class ReconciliationError(DollyError):
     """A stage lost or invented rows; nothing may pass silently."""
+
+
+class TrackingError(DollyError):
+    """MLflow's tracking store or registry can't be reached, or refuses what is logged."""
 
 
 class TrainingError(DollyError):

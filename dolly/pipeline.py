@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from rich.console import Console
 
 from dolly.config import Config
-from dolly.errors import UsageError
+from dolly.errors import TrackingError, UsageError
 from dolly.extras import require_for
+from dolly.result import RunResult, StageResult
+from dolly.run_overview import description, headline, run_name, run_params
 from dolly.secrets import without_secrets
 from dolly.spark import config_session, java_watched
 from dolly.state import State
@@ -24,12 +27,17 @@ from dolly.tables.migrations import upgrade
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dolly.tracking import Tracker
+    from dolly.tracking import ParentRun, Tracker
 
 STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
 _DATA = ("ingest", "clean", "prepare")
 _WITH_PROGRESS = ("train", "evaluate")  # these show a bar of their own
 _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
+
+
+def make_console() -> Console:
+    """Where the stages print."""
+    return Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -43,7 +51,7 @@ class Context:
     state: State
     tables: Tables
     tracker: Tracker
-    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    console: Console = field(default_factory=make_console)
     training_set: str | None = None
     _spark: SparkSession | None = None
 
@@ -65,39 +73,77 @@ class Context:
         self.console.print(f"  {text}", markup=False)
 
 
-def run_stages(config: Config, stages: tuple[str, ...]) -> None:
+def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str] = ()) -> RunResult:
     """Runs stages in order, under one MLflow run.
 
     Args:
         config: the experiment.
         stages: names from `STAGES`, in their order.
+        overrides: key=value arguments that the config was loaded with, for the run's name.
+
+    Raises:
+        EnvironmentFault: a package is missing, or the tables' store can't be used; nothing has been done then.
+        TrackingError: MLflow's store can't be used; nothing has been done then.
     """
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
     require_for(config, state, stages)
-    open_store(state.tables, lambda: config_session(config, state)).check()
     from dolly.tracking import Tracker
 
+    with java_watched(state.spark_log):
+        open_store(state.tables, lambda: config_session(config, state)).check()
+    console = make_console()
+    tables = Tables(state.tables, lambda: context.spark)
     tracker = Tracker(
         state,
+        tables=tables,
         experiment=config.name,
         price_per_hour=config.cost.price_per_hour,
         currency=config.cost.currency,
+        say=lambda text: console.print(f"  {text}", markup=False),
     )
-    context = Context(config, state, Tables(state.tables, lambda: context.spark), tracker)
+    context = Context(config, state, tables, tracker, console)
     plain = without_secrets(config.model_dump(mode="json", by_alias=True))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    run_name = " → ".join(dict.fromkeys((stages[0], stages[-1])))
     data_end = next((name for name in reversed(stages) if name in _DATA), None)
+    results: dict[str, StageResult] = {}
     with java_watched(state.spark_log):
         try:
-            with tracker.parent(name=run_name, config=text, params=_flat(plain)):
+            with (
+                tracker.parent(
+                    name=run_name(config, stages, overrides), config=text, params=run_params(config)
+                ) as parent,
+                _described(parent, results, stages, overrides),
+            ):
                 _upgrade(context, stages)
                 for name in stages:
-                    _run_stage(context, name, with_report=name == data_end)
+                    results[name] = _run_stage(context, name, with_report=name == data_end)
         finally:
             context.stop_spark()
+    return RunResult(parent.run_id, headline(results), results)
+
+
+@contextmanager
+def _described(
+    parent: ParentRun, results: Mapping[str, StageResult], stages: Sequence[str], overrides: Sequence[str]
+) -> Iterator[None]:
+    """Gives the run its headline figures and its description, also where a stage fails."""
+
+    def describe(failed: str | None = None) -> None:
+        figures = headline(results)
+        text = description(results, figures, stages=stages, overrides=overrides, failed=failed)
+        parent.describe(figures, text)
+
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        with suppress(TrackingError):  # the stage's error is the one to report
+            describe(failed=" ".join(str(error).split())[:500])
+        raise
+    describe()
 
 
 def _upgrade(context: Context, stages: tuple[str, ...]) -> None:
@@ -109,16 +155,17 @@ def _upgrade(context: Context, stages: tuple[str, ...]) -> None:
             context.say(line)
 
 
-def _run_stage(context: Context, name: str, *, with_report: bool) -> None:
+def _run_stage(context: Context, name: str, *, with_report: bool) -> StageResult:
     if name in _WITHOUT_SPARK and not (name == "train" and context.config.train.launch.by == "spark"):
         context.stop_spark()
     started = time.monotonic()
     context.console.print(f"[bold]{name}[/bold]")
     with nullcontext() if name in _WITH_PROGRESS else context.console.status(name):
-        importlib.import_module(f"dolly.{name}.stage").run(context)
+        result: StageResult = importlib.import_module(f"dolly.{name}.stage").run(context)
     if with_report:
         _report(context)
     context.console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
+    return result
 
 
 def _report(context: Context) -> None:
@@ -153,17 +200,3 @@ def span(first: str | None, last: str | None) -> tuple[str, ...]:
             found=f"--from {first} --until {last}", expected="stages in their order", fix=" → ".join(STAGES)
         )
     return STAGES[start : end + 1]
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a.b": 1}."""
-    if isinstance(node, dict):
-        pairs = [(str(key), value) for key, value in node.items()]
-    elif isinstance(node, list) and any(isinstance(value, dict) for value in node):
-        pairs = [(str(position), value) for position, value in enumerate(node)]
-    else:
-        return {prefix: node}
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return flat

@@ -1,4 +1,4 @@
-"""What a stage returns: its figures and where its results are, so that a caller needs no query to MLflow."""
+"""What a run and its stages return: figures and where the results are, so that a caller needs no query to MLflow."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ class StageResult:
     figures: Mapping[str, float] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of one call of `dolly`.
+
+    Args:
+        run_id: the MLflow run above those of the stages.
+        figures: headline figures, as logged in that run.
+        stages: name → outcome, in the order in which they ran.
+    """
+
+    run_id: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, StageResult] = field(default_factory=dict)

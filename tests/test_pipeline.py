@@ -93,12 +93,17 @@ def test_held_out_wordings_are_never_trained_on(finished_run: Run) -> None:
 
 def test_one_mlflow_run_a_stage_under_one_parent(finished_run: Run) -> None:
     found = {run.info.run_name: run for run in runs(finished_run.home)}
-    parent = found["ingest → serve"]
-    assert set(found) == {"ingest → serve", "ingest", "clean", "prepare", "train", "evaluate", "register", "serve"}
+    name = "base0 full lr 3e-3 1 epochs"
+    parent = found[name]
+    assert set(found) == {name, "ingest", "clean", "prepare", "train", "evaluate", "register", "serve"}
     children = [run for run in found.values() if run is not parent]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert parent.data.params["train.learning_rate"] == "0.003"
+    assert "train.schedule" not in parent.data.params  # at its default
+    headline = {"rows_in", "rows_gold", "tokens_per_second", "loss_before/facts", "loss_after/facts", "cost_EUR"}
+    assert headline | {"fact_accuracy_after", "gate_passed", "duration_seconds"} <= set(parent.data.metrics)
+    assert "model: tiny-model version 1" in parent.data.tags["mlflow.note.content"]
     assert parent.data.tags["mlflow.source.git.commit"]
     read = {(i.dataset.name, i.dataset.digest) for i in found["train"].inputs.dataset_inputs}
     assert read == {("gold_examples", "v1")}

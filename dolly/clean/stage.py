@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from dolly.pipeline import Context
+    from dolly.result import StageResult
     from dolly.tracking import StageRun
 
 _WRITER = "dolly clean"
@@ -40,7 +41,7 @@ _WRITER = "dolly clean"
 _BROADCAST_ROWS = 3_000_000
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Cleans the config's rows; each ends in one of the silver tables or in `rejected`."""
     with context.tracker.stage("clean") as stage:
         _ = context.spark  # rules are column expressions, which need a session
@@ -52,6 +53,7 @@ def run(context: Context) -> None:
             _pair(context, good)
         _judge(context, good)
         _account(context, stage, rows_in=sum(rows.count() for rows in bronze.values()))
+        return stage.result(ids={"settings": rules.sha256})
 
 
 def _bronze(context: Context, stage: StageRun, rules: RowRules) -> dict[str, DataFrame]:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from dolly.pipeline import Context
+    from dolly.result import StageResult
     from dolly.tracking import StageRun
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Brings each source's rows in the bronze tables in line with what the source holds."""
     config, tables = context.config, context.tables
     with context.tracker.stage("ingest") as stage, ExitStack() as scratch:
@@ -38,6 +39,7 @@ def run(context: Context) -> None:
             there = rejections(tables, config.name)
         for part in parts:
             _report(context, stage, part, changes.get(part.source), there.rules.get(part.source, Counter()))
+        return stage.result()
 
 
 def _read(context: Context, source: Source, there: Rejections, scratch: ExitStack) -> Part:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from dolly.pipeline import Context
+    from dolly.result import StageResult
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> StageResult:
     """Splits and tokenises the data set; `ledger` records what became of each silver row."""
     from pyspark.sql import functions as F
 
@@ -72,6 +73,7 @@ def run(context: Context) -> None:
         _say_summary(context, counts, changes=changes, lost=lost)
         for frame in (chosen, tokenised, good):
             frame.unpersist()
+        return stage.result(ids={"training_set": training_set.sha256, "prompt": prompt.sha256})
 
 
 def _say_summary(context: Context, counts: dict[str, int], *, changes: Changes, lost: float) -> None:

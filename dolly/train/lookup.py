@@ -71,9 +71,7 @@ def gold_rows(config: Config, tables: Tables, *, base: str) -> TrainingSet:
     return read_training_set(tables, dataset=config.name, version=version)
 
 
-def training_spec(
-    config: Config, state: State, tables: Tables, *, tracking_uri: str = "", run_id: str = ""
-) -> tuple[TrainSpec, TrainingSet]:
+def training_spec(config: Config, state: State, tables: Tables, *, run_id: str = "") -> tuple[TrainSpec, TrainingSet]:
     """The training that a config names, and its rows.
 
     Raises:
@@ -88,7 +86,6 @@ def training_spec(
         gold_version=rows.version,
         training_set=rows.sha256,
         tables_root=state.tables,
-        tracking_uri=tracking_uri,
         run_id=run_id,
     )
     return replace(spec, output=str(state.checkpoints / f"{config.name}-{spec.sha256[:12]}")), rows

@@ -19,7 +19,6 @@ _NOT_HASHED = {
     "gold_version",
     "base",
     "output",
-    "tracking_uri",
     "run_id",
     "price_per_hour",
     "currency",
@@ -70,7 +69,6 @@ class TrainSpec:
     evaluate_every: int | None
     checkpoint_every: int
     keep_checkpoints: int
-    tracking_uri: str
     run_id: str
     price_per_hour: float
     currency: str
@@ -108,10 +106,10 @@ class TrainSpec:
             base: the located base model.
             gold_version: version of `gold_examples`.
             training_set: hash of its rows.
-            addresses: `tables_root`, `base_sha256`, `tracking_uri`, `run_id`, `output`; a plan needs none of them.
+            addresses: `tables_root`, `base_sha256`, `run_id`, `output`; a plan needs none of them.
         """
         train = config.train
-        values: dict[str, Any] = dict.fromkeys(("tables_root", "base_sha256", "tracking_uri", "run_id", "output"), "")
+        values: dict[str, Any] = dict.fromkeys(("tables_root", "base_sha256", "run_id", "output"), "")
         values |= {"base": base, "gold_version": gold_version, "training_set": training_set} | addresses
         return cls(
             **values,

@@ -24,13 +24,11 @@ def run(context: Context) -> StageResult:
     """Trains, unless these very weights have been trained before."""
     config = context.config
     with context.tracker.stage("train") as stage:
-        spec, rows = training_spec(
-            config, context.state, context.tables, tracking_uri=context.tracker.uri, run_id=stage.run_id
-        )
+        spec, rows = training_spec(config, context.state, context.tables, run_id=stage.run_id)
         stage.input(GOLD_EXAMPLES, version=rows.version, role="train")
         stage.params({"seed": spec.seed, "base_sha256": spec.base_sha256, "training": spec.sha256})
         stage.tags({"training_set": rows.sha256})
-        with locked(Path(spec.output), context.say):
+        with locked(Path(spec.output), context.say), stage.training_metrics(Path(spec.output)):
             training = read_training(spec)
             trained_now = training is None
             if training is None:

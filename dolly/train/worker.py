@@ -176,14 +176,14 @@ def _build(spec: TrainSpec) -> tuple[Any, Any]:
 
 
 def _reporter(spec: TrainSpec) -> Any:
-    """Writes each step's metrics to MLflow and the newest to a file that the stage watches."""
-    from dolly.tracking import MetricWriter
+    """Writes each step's metrics to the journal that the stage sends to MLflow, and the newest to a file it watches."""
+    from dolly.tracking.journal import MetricJournal
 
-    writer = MetricWriter(spec.tracking_uri, spec.run_id) if os.environ.get("RANK", "0") == "0" else None
+    journal = MetricJournal(Path(spec.output), spec.run_id) if os.environ.get("RANK", "0") == "0" else None
 
     def report(step: int, steps: int, metrics: dict[str, float]) -> None:
-        if writer is not None:
-            writer.write(step, metrics)
+        if journal is not None:
+            journal.write(step, metrics)
             progress = {"step": step, "steps": steps, **metrics}
             atomic.write_json(Path(spec.output, "progress.json"), progress, durable=False)
 

@@ -44,6 +44,9 @@ class Ingester:
     def metrics(self, values: dict[str, float]) -> None:
         self.measured |= values
 
+    def result(self) -> None:
+        """What the stage returns is not looked at."""
+
     def rows(self, table: Table, name: str, dataset: str = "mine") -> list[dict[str, Any]]:
         """Rows of a source; of `rejected`, those of a data set."""
         if not self.tables.exists(table):

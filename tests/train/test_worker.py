@@ -64,7 +64,7 @@ def spec_of(home: Path, base: Path) -> TrainSpec:
 
     client = mlflow.MlflowClient(state.tracking)
     run = client.create_run(client.create_experiment("tiny"))
-    spec, _ = training_spec(config, state, Tables(state.tables), tracking_uri=state.tracking, run_id=run.info.run_id)
+    spec, _ = training_spec(config, state, Tables(state.tables), run_id=run.info.run_id)
     Path(spec.output).mkdir()
     return spec
 
