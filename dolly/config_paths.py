@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dolly.config import Config
 from dolly.tables.store import CATALOG_NAME
 
 _WRITTEN = (("home",), *(("state", key) for key in ("tables", "tracking", "registry", "artifacts", "checkpoints")))
@@ -34,6 +35,7 @@ def project_of(config: Path) -> Path:
 
 def rebase(raw: dict[str, Any], project: Path) -> None:
     """Makes the relative paths of a config absolute, in place; values of a wrong type are left to validation."""
+    raw.setdefault("home", Config.model_fields["home"].default)
     for keys in (*_WRITTEN, *_READ):
         for holder, key in _holders(raw, keys):
             value = holder[key]

@@ -23,6 +23,7 @@ _SECRET_WORDS = re.compile(
     r"|(?:access|account|api|auth|encryption|master|private|pvt|shared|signing|storage)_?key"
 )
 # The last word of a key that is about a secret and does not hold one: fs.s3a.aws.credentials.provider.
+_COUNT = re.compile("(?:^|_)(?:max|min|num)_")  # max_tokens, or max_token of someone who mistypes it
 _ABOUT_A_SECRET = words(
     "alias algorithm bits class enabled endpoint env expiration file files header id impl interval length location "
     "manager name path paths pattern provider providers regex scope size store timeout ttl type uri url"
@@ -92,7 +93,9 @@ def without_secrets(node: Any, key: str = "") -> Any:
 def is_secret_key(key: str) -> bool:
     """Does a setting of this name hold a secret, such as `spark.ssl.keyPassword` or `AccountKey`?"""
     plain = _WORD_ENDS.sub("_", _AZURE_ACCOUNT.sub("", key)).strip("_").lower()
-    return _SECRET_WORDS.search(plain) is not None and plain.rpartition("_")[2] not in _ABOUT_A_SECRET
+    if _COUNT.search(plain) or plain.rpartition("_")[2] in _ABOUT_A_SECRET:
+        return False
+    return _SECRET_WORDS.search(plain) is not None
 
 
 def _masked_setting(match: re.Match[str]) -> str:

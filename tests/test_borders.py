@@ -78,7 +78,7 @@ def test_only_tables_reads_or_writes_delta() -> None:
         for module in imported(ast.parse(path.read_text(encoding="utf-8")))
         if module.split(".")[0] in ("delta", "deltalake")
     }
-    assert users == {"dolly/tables/arrow.py", "dolly/tables/folder.py", "dolly/tables/spark.py"}
+    assert users == {"dolly/tables/arrow.py", "dolly/tables/base.py", "dolly/tables/objects.py"}
 
 
 def test_only_tracking_starts_mlflow_runs() -> None:

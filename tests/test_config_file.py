@@ -129,7 +129,7 @@ def test_keys_that_contradict_each_other_are_a_fault(
         assert part in fault
 
 
-def test_overrides_set_keys_by_dotted_name_and_list_position(tmp_path: Path) -> None:
+def test_overrides_set_keys_by_dotted_name_and_list_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [
         "seed=5",
         "train.epochs=0.5",
@@ -141,11 +141,13 @@ def test_overrides_set_keys_by_dotted_name_and_list_position(tmp_path: Path) -> 
         'sources.0.eval_variants=["4", "5"]',
         "train.max_steps=",
     ]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.csv").touch()
     config = load_config(written(tmp_path, train={"max_steps": 9}), overrides)
     source = config.sources[0]
     assert (config.seed, config.train.epochs, config.train.lora.rank) == (5, 0.5, 4)
     assert config.model.system == "a=b, c=d"
-    assert (source.path, source.columns.input, source.eval_variants) == ("other.csv", None, ("4", "5"))
+    assert (source.path, source.columns.input, source.eval_variants) == (str(tmp_path / "other.csv"), None, ("4", "5"))
     assert config.train.max_steps is None
 
 
@@ -197,7 +199,7 @@ def test_variables_come_from_the_environment_or_their_default(
     monkeypatch.delenv("DOLLY_TEST_DATA", raising=False)
     if value is not None:
         monkeypatch.setenv("DOLLY_TEST_DATA", value)
-    assert load_config(written(tmp_path, sources=[FACTS | {"path": text}])).sources[0].path == path
+    assert load_config(written(tmp_path, sources=[FACTS | {"path": text}])).sources[0].path == str(tmp_path / path)
 
 
 def test_a_variable_without_value_and_default_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def _bronze_by_data_set(tables: Tables, spark: Session, *, dataset: str, sources
             rows = spark().read.table(tables.store.reference(table))
             owned = _assigned(rows, _owners(tables, spark(), dataset=dataset, sources=sources), table)
             writer = owned.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-            writer.option("userMetadata", "dolly upgrade").partitionBy("dataset").save(tables.location(table))
+            writer.option("userMetadata", "dolly").partitionBy("dataset").save(tables.location(table))
         yield f"{table.name}: rows now belong to data sets (version {tables.version(table)})"
 
 
