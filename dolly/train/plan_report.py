@@ -82,14 +82,14 @@ def _offers(plan: Planner) -> Table:
     table = Table("GPU", "as configured", "hours", "USD", "cheapest that fits", "GiB each", "hours", "USD")
     for gpu in GPUS:
         asked, best = plan.offer(gpu, plan.asked), plan.cheapest(gpu)
-        told = _gib(asked.memory.peak) + (" fits" if asked.fits else " does not fit")
+        verdict = _gib(asked.memory.peak) + (" fits" if asked.fits else " does not fit")
         figures = (f"{asked.hours:.2f}", f"{asked.cost:.2f}") if asked.fits else ("-", "-")
         cheapest = (
             (str(best.setting), _gib(best.memory.peak), f"{best.hours:.2f}", f"{best.cost:.2f}")
             if best
             else ("none on up to 8", "-", "-", "-")
         )
-        table.add_row(f"{gpu.name} ({gpu.price:.2f}/h)", told, *figures, *cheapest)
+        table.add_row(f"{gpu.name} ({gpu.price:.2f}/h)", verdict, *figures, *cheapest)
     return table
 
 
