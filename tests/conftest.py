@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401  (hooks)
-from tests.support import QUICK_JAVA, Run, dolly, tiny_config
+from tests.support import QUICK_JAVA, SHARED, Run, dolly, tiny_config
 
 # Two test processes share two cores: threads of PyTorch that wait for one another would take longer than one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,12 +24,21 @@ _CORPUS = (
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps a file's tests in one process, and all that look at the whole run, which take longest and come first."""
+    if not SHARED.exists():
+        without = [item for item in items if item.get_closest_marker("shared_data")]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     for item in items:
         whole_run = "finished_run" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("whole_run" if whole_run else item.path.as_posix()))
     items.sort(key=lambda item: "finished_run" not in getattr(item, "fixturenames", ()))
+
+
+def pytest_report_header() -> str:
+    """Says which tests a machine without the shared data leaves out."""
+    return f"shared data: {SHARED}" if SHARED.exists() else "no shared data: tests marked shared_data are left out"
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

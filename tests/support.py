@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+# Data that is not the project's own; tests marked shared_data need it.
+SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLE = Path(__file__).parent.parent / "dolly" / "sample"
 # Short jobs on two cores: the first compiler and the simplest collector start fastest.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

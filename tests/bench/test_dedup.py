@@ -10,12 +10,12 @@ from deltalake import write_deltalake
 
 from bench import quality
 from bench.dedup_job import Phases, remove_duplicates
-from bench.rows import ALPACA, make_rows
+from bench.rows import make_rows
 
 
 @pytest.mark.spark
 @pytest.mark.slow
-@pytest.mark.skipif(not ALPACA.exists(), reason="the shared data are not there")
+@pytest.mark.shared_data
 def test_the_job_keeps_one_row_of_each_cluster(spark: Any, tmp_path: Path) -> None:
     made = make_rows(300)
     write_deltalake(str(tmp_path / "rows"), made.table)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import concurrent_writers, quality
-from bench.rows import ALPACA, make_rows
+from bench.rows import make_rows
 
 TEXT = "the quick brown fox jumps over the lazy dog and runs home to sleep"
 
@@ -30,7 +30,7 @@ def test_a_large_cluster_is_sampled() -> None:
     assert 1_000 < len(quality.cluster_pairs(dict.fromkeys(range(400), 0))) < 1_300
 
 
-@pytest.mark.skipif(not ALPACA.exists(), reason="the shared data are not there")
+@pytest.mark.shared_data
 def test_rows_hold_their_planted_pairs() -> None:
     made = make_rows(300)
     assert len(made.table) == 300

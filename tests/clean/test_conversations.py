@@ -5,18 +5,16 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import os
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dolly.clean.chat_export import _LOOKS_HTML
 from dolly.clean.conversations import FIXES, RULES, clean_turns, with_clean_turns
+from tests.support import SHARED
 
-SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 DUMMY = SHARED / "sharegpt" / "dummy_conversation.json"
 PAGE = '<div class="markdown prose w-full break-words dark:prose-invert dark">{}</div>'
 BUTTON = '<button class="flex"><svg viewBox="0 0 24 24"><path d="M16 4"></path></svg>Copy code</button>'
@@ -219,7 +217,7 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     assert time.perf_counter() - started < 2
 
 
-@pytest.mark.skipif(not DUMMY.exists(), reason=f"no {DUMMY}; set DOLLY_SHARED_DATA")
+@pytest.mark.shared_data
 def test_clean_conversations_pass_unchanged() -> None:
     roles = {"human": "u", "gpt": "a"}
     records = json.loads(DUMMY.read_text(encoding="utf-8"))

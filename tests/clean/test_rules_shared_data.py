@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dolly.clean.apply import with_checks, with_fixes
 from dolly.clean.rules import checks, fixes
+from tests.support import SHARED
 
-SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 ALPACA = SHARED / "alpaca" / "alpaca_2k.json"
 SEEDS = SHARED / "self_instruct" / "seed_tasks.jsonl"
 BANK = SHARED / "enterprise" / "bank_faqs.csv"
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.skipif(not ALPACA.exists(), reason=f"no {ALPACA}; set DOLLY_SHARED_DATA"),
+    pytest.mark.shared_data,
 ]
 
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,8 @@ import pytest
 from dolly.ingest.columns import instances, mapped
 from dolly.ingest.parse import records
 from dolly.ingest.record import Record
+from tests.support import SHARED
 
-SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CHAT: dict[str, str | None] = {"instruction": "instruction", "input": "input", "output": "output", "turns": "chat"}
 
 
@@ -103,7 +101,7 @@ def test_instances_that_are_none_are_refused(fields: dict[str, Any], rule: str) 
     assert (made.fields, made.rule) == (None, rule)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=f"no {SHARED}; set DOLLY_SHARED_DATA")
+@pytest.mark.shared_data
 def test_real_conversations_and_seed_tasks_are_read() -> None:
     columns = CHAT | {"turns": "conversations"}
     dummy = (SHARED / "sharegpt" / "dummy_conversation.json").read_bytes()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from dolly.ingest.convert import Converted, Refused, convert
 from tests.ingest.convert.samples import LIMITS
+from tests.support import SHARED
 
-SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 FILES = sorted((SHARED / "enterprise" / "pdf").glob("*.[po]d[ft]"))
 
-pytestmark = pytest.mark.skipif(not FILES, reason=f"no PDF files in {SHARED}; set DOLLY_SHARED_DATA")
+pytestmark = pytest.mark.shared_data
 
 
 def outcome(part: str) -> Converted:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import codecs
-import os
-from pathlib import Path
 
 import pytest
 
 from dolly.ingest.convert import Refused, convert
 from tests.ingest.convert.samples import LIMITS
+from tests.support import SHARED
 
-SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 HANDBOOK = SHARED / "enterprise" / "handbook"
 
 
@@ -80,7 +78,7 @@ def test_a_front_matter_of_aliases_costs_nothing() -> None:
     assert (found.title, found.markdown) == ("Bomb", "Text")
 
 
-@pytest.mark.skipif(not HANDBOOK.exists(), reason=f"no {HANDBOOK}; set DOLLY_SHARED_DATA")
+@pytest.mark.shared_data
 def test_a_companys_whole_handbook() -> None:
     refused_rules, untitled, count = [], 0, 0
     for path in HANDBOOK.rglob("*.md"):
