@@ -49,6 +49,14 @@ class TableSet:
         """Path or URI of a table that exists."""
         return self.store.location(table)
 
+    def address_without_spark(self, table: Table) -> str:
+        """An address by which training opens these tables, to read `table`.
+
+        Raises:
+            EnvironmentFault: only Spark's catalog knows where the table is.
+        """
+        return self.store.address_without_spark(table)
+
     def exists(self, table: Table) -> bool:
         return self.store.exists(table)
 

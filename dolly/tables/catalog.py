@@ -28,6 +28,16 @@ class CatalogStore:
             self._locations[table.name] = _plain(detail[0]["location"])
         return self._locations[table.name]
 
+    def address_without_spark(self, table: Table) -> str:
+        folder, _, name = self.location(table).rstrip("/").rpartition("/")
+        if name != table.name:
+            raise EnvironmentFault(
+                found=f"{self.address}.{table.name} at {self.location(table)}, a folder of another name",
+                expected="tables in folders named after them, which training reads without Spark",
+                fix="give the schema a location: CREATE SCHEMA … LOCATION 's3a://…'",
+            )
+        return folder
+
     def reference(self, table: Table) -> str:
         return f"{_quoted(self.address)}.{table.name}"
 

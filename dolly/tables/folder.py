@@ -28,6 +28,9 @@ class FolderStore:
     def location(self, table: Table) -> str:
         return str(self._root / table.name)
 
+    def address_without_spark(self, table: Table) -> str:
+        return self.address
+
     def reference(self, table: Table) -> str:
         return path_reference(self.location(table))
 

@@ -38,6 +38,9 @@ class ObjectStore:
     def location(self, table: Table) -> str:
         return f"{self.address}/{table.name}"
 
+    def address_without_spark(self, table: Table) -> str:
+        return self.address
+
     def reference(self, table: Table) -> str:
         return path_reference(self.location(table))
 

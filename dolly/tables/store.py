@@ -39,6 +39,13 @@ class Store(Protocol):
     def exists(self, table: Table) -> bool:
         """Has the table been made?"""
 
+    def address_without_spark(self, table: Table) -> str:
+        """An address under which a process without Spark finds the table by its name.
+
+        Raises:
+            EnvironmentFault: only the catalog can lead there.
+        """
+
     def locked(self, table: Table) -> AbstractContextManager[None]:
         """Admits one writer of the table at a time, on whatever machine."""
 

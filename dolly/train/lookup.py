@@ -85,7 +85,7 @@ def training_spec(config: Config, state: State, tables: Tables, *, run_id: str =
         base_sha256=weights_sha256(base, cache=checksums_file(state)),
         gold_version=rows.version,
         training_set=rows.sha256,
-        tables_root=state.tables,
+        tables_root=tables.address_without_spark(GOLD_EXAMPLES),
         run_id=run_id,
     )
     return replace(spec, output=str(state.checkpoints / f"{config.name}-{spec.sha256[:12]}")), rows
