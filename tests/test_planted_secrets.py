@@ -81,7 +81,7 @@ def home(spark: Any, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) 
         }
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dolly.pipeline.start_session", lambda **_: spark)
+        patch.setattr("dolly.pipeline.config_session", lambda *_: spark)
         patch.setattr(Context, "stop_spark", lambda _: None)
         run_stages(config, ("ingest", "clean", "prepare"))
     return root / "home"

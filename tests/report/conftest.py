@@ -191,7 +191,7 @@ def bronze_only(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 def filled(bronze_only: Tables, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """A home after prepare."""
     root = tmp_path_factory.mktemp("filled") / "tables"
-    shutil.copytree(bronze_only.root, root)
+    shutil.copytree(bronze_only.address, root)
     tables = Tables(root)
     fill(tables, "rejected", [row for row in rejected_rows() if row["stage"] != "ingest"])
     fill_rest(tables)
