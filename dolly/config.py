@@ -118,7 +118,10 @@ class State(Section):
     tables: str | None = Field(
         None, description="folder, object store (s3a://, abfss://, gs://) or catalog.schema of a metastore"
     )
-    tracking: str | None = Field(None, description="SQLite file, http(s):// of an MLflow server, or postgresql://")
+    tracking: str | None = Field(
+        None,
+        description="SQLite file, http(s):// of an MLflow server, postgresql://; null: MLFLOW_TRACKING_URI, if set",
+    )
     registry: str | None = Field(None, description="as tracking, which is the default")
     artifacts: str | None = Field(None, description="folder or object store; of a server that null leaves to it")
     checkpoints: str | None = Field(None, description="folder that all training machines share")

@@ -5,6 +5,7 @@ By default all of it is under one folder, `home`; the config's section `state` p
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,18 +35,20 @@ class State:
     def of(cls, config: Config) -> State:
         """The addresses of a config, whose paths are absolute; makes the folders.
 
+        Where the config names no tracking or registry, MLflow's environment variables do.
+
         Raises:
             EnvironmentFault: a folder can't be written.
         """
         home, asked = Path(config.home).expanduser().resolve(), config.state
-        tracking = _store(asked.tracking, home / "mlflow.db")
+        tracking = _store(asked.tracking or os.environ.get("MLFLOW_TRACKING_URI"), home / "mlflow.db")
         served = tracking.startswith(("http://", "https://"))
         default = None if served else (home / "artifacts").as_uri()
         state = cls(
             home=home,
             tables=asked.tables or str(home / "tables"),
             tracking=tracking,
-            registry=_store(asked.registry, home / "mlflow.db") if asked.registry else tracking,
+            registry=_store(asked.registry or os.environ.get("MLFLOW_REGISTRY_URI") or tracking, home),
             artifacts=_artifacts(asked.artifacts) if asked.artifacts else default,
             checkpoints=Path(asked.checkpoints or home / "checkpoints"),
         )
@@ -106,7 +109,7 @@ def _is_folder(address: str) -> bool:
 def _store(address: str | None, default: Path) -> str:
     """MLflow's URI of a SQLite file, a server or a database."""
     address = address or str(default)
-    return address if "://" in address else f"sqlite:///{address}"
+    return address if "://" in address or address.startswith("databricks") else f"sqlite:///{address}"
 
 
 def _artifacts(address: str) -> str:

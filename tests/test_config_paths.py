@@ -82,3 +82,11 @@ def test_a_server_keeps_artifacts_unless_the_config_says_otherwise(tmp_path: Pat
     state = State.of(load(written(tmp_path / "b.yaml", state=own)))
     assert state.tracking == f"sqlite:///{tmp_path}/runs/mlflow.db"
     assert (state.registry, state.artifacts) == ("http://127.0.0.1:2", (tmp_path / "kept here").as_uri())
+
+
+def test_mlflows_own_variables_count_where_the_config_names_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:3")
+    assert State.of(load(written(tmp_path / "a.yaml"))).tracking == "http://127.0.0.1:3"
+    assert State.of(load(written(tmp_path / "b.yaml", state={"tracking": "own.db"}))).registry.endswith("/own.db")

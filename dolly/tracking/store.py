@@ -23,6 +23,8 @@ _HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6", "MLFLOW_HTTP_REQUEST_BACKOFF_FA
 # MLflow 3.17's own goes by the address (`workflowType=machine_learning`, which `dolly ui` prints) and its switch.
 _KIND, _TRAINING = "mlflow.experimentKind", "custom_model_development"
 
+_ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
 T = TypeVar("T")
 
 
@@ -139,8 +141,15 @@ def connect(state: State, *, say: Callable[[str], None] = print) -> Store:
         if state.registry != state.tracking:
             require_answer(state.registry, lambda client: client.search_registered_models(max_results=1))
         retried(lambda: adopt_artifacts(state), address=state.tracking)
+    given = {name: os.environ.get(name) for name in _ADDRESSES}
     mlflow.set_tracking_uri(state.tracking)
     mlflow.set_registry_uri(state.registry)
+    # MLflow also exports what it is told, which the state of another home in this process would then obey.
+    for name, value in given.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     return Store(state.tracking, state.registry, say)
 
 
