@@ -145,11 +145,11 @@ def connect(state: State, *, say: Callable[[str], None] = print) -> Store:
     mlflow.set_tracking_uri(state.tracking)
     mlflow.set_registry_uri(state.registry)
     # MLflow also exports what it is told, which the state of another home in this process would then obey.
-    for name, value in given.items():
-        if value is None:
+    for name, exported in given.items():
+        if exported is None:
             os.environ.pop(name, None)
         else:
-            os.environ[name] = value
+            os.environ[name] = exported
     return Store(state.tracking, state.registry, say)
 
 
