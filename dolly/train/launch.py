@@ -78,7 +78,7 @@ def launch(
                 raise TrainingStopped(
                     found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
                     expected="the training's end",
-                    fix="run the same command again: it goes on from there",
+                    fix="run the same command again: it resumes from there",
                 )
             if code == 0:
                 return
@@ -87,7 +87,7 @@ def launch(
                 raise TrainingError(
                     found=f"the training ended with code {code}: {_reason(printed)}",
                     expected="code 0",
-                    fix=f"read {log}; run the same command again to go on from the last checkpoint",
+                    fix=f"read {log}; run the same command again to resume from the last checkpoint",
                 )
             say("another program took the training's rendezvous port; starting again with another port")
 
