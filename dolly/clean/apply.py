@@ -1,6 +1,6 @@
 """Applies the rules to conversations. Pure: frames in, frames out.
 
-A row is a conversation: `context` (string, '' where there is none) and `turns`
+A row is a conversation: `context` (string, '' if there is none) and `turns`
 (array of role and content, user first).
 """
 
@@ -77,7 +77,7 @@ def _step(fix: Fix) -> Callable[[Column], Column]:
 
 
 def with_texts(frame: DataFrame) -> DataFrame:
-    """Adds the texts that checks look at, each a string, '' where there is none.
+    """Adds the texts that checks read, each a string, '' if there is none.
 
     - `question`: all that users say, then the context, parted by blank lines
     - `instruction`: the first that a user says

@@ -39,7 +39,7 @@ _TAIL = re.compile(
     r"Free Research Preview\..*)|Copy\d+ chars / \d+ words)\s*\Z"
 )
 _LANGUAGE = r"[A-Za-z][\w+#.-]{0,19}"
-# The page's "Copy code", glued to the language before it and the code after it, or on a line of its own.
+# The page's "Copy code", joined to the language before it and the code after it, or on a separate line.
 _LABEL = rf"(?:(?P<language>{_LANGUAGE})(?:[ \t]*\n[ \t]*)?)?(?:Copy code)+(?! \S|s\b)(?:[ \t]*(?:\n|\Z))?"
 _BLOCK_LABEL = re.compile(rf"\A(?:[ \t]*(?P<info>{_LANGUAGE})[ \t]*\n[ \t]*(?=(?P=info)))?\s*{_LABEL}")
 _LABELLED = re.compile(

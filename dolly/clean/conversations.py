@@ -2,7 +2,7 @@
 
 The rules began with what FastChat's `clean_sharegpt` does for Vicuna (Chiang et al. 2023). They differ
 where that loses data: a conversation with one odd turn is mended, not dropped, and text that only
-speaks of HTML or of the chat page's buttons stays as it is.
+mentions HTML or the chat page's buttons is not changed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _roles(turns: Turns) -> str:
 def with_clean_turns(frame: DataFrame) -> DataFrame:
     """Cleans `turns`; adds or extends `fixes`, and `rule` and `detail` for a row that a rule ends.
 
-    A row that has a rule already passes as it is; other columns pass through.
+    A row that already has a rule is not changed; other columns pass through.
     """
     from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 

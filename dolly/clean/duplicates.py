@@ -35,7 +35,7 @@ def candidate_pairs(contents: DataFrame, *, fresh: DataFrame | None) -> DataFram
 
     Args:
         contents: `content_key` and `bands`.
-        fresh: `content_key` of those whose pairs are wanted; None for all.
+        fresh: `content_key` of the contents to pair with others; None for all.
     """
     from pyspark.sql import functions as F
 

@@ -54,7 +54,7 @@ def detect(texts: list[str]) -> list[Detected]:
 
     Returns:
         For each text its ISO 639-1 code (for a language that has none, the model's own code) and the
-        model's score, 0 to 1. The code is None where there is too little prose.
+        model's score, 0 to 1. The code is None if there is too little prose.
     """
     return [_detect(_prose(text)) for text in texts]
 

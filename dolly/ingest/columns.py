@@ -28,7 +28,7 @@ def instances(record: Record, field: str | None) -> list[Record]:
 
     Args:
         record: a record that could be read.
-        field: name of the list; None where there is none.
+        field: name of the list; None if there is none.
     """
     if field is None or record.fields is None:
         return [record]

@@ -1,6 +1,6 @@
 """What was read → the tables, in an order in which a kill between any two commits loses nothing.
 
-`bronze_files` marks the files whose rows will be overwritten; bronze; `rejected`; `bronze_files` as it now is.
+`bronze_files` with the files to overwrite marked; bronze; `rejected`; the final `bronze_files`.
 A run that finds marks reads those files again.
 """
 

@@ -1,6 +1,6 @@
 """Files of documents → a Spark frame with a row for each document, parsed or refused.
 
-Parsers of foreign formats crash, hang and grow: each Spark task has a sandboxed process for them.
+Parsers of foreign formats may crash, hang or run out of memory: each Spark task runs them in a sandboxed process.
 """
 
 from __future__ import annotations

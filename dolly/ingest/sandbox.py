@@ -112,7 +112,7 @@ class Sandbox:
         return process
 
     def _stop(self, *, grace: float = 0.0) -> int:
-        """Ends the child, after `grace` seconds if it dies by itself; its exit code, 0 if there was none."""
+        """Ends the child, if it has not exited after `grace` seconds; returns its exit code, 0 if there was none."""
         process, self._process = self._process, None
         if process is None:
             return 0

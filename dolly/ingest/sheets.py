@@ -58,9 +58,9 @@ def workbook(content: bytes, *, max_characters: int) -> Iterator[Record]:
         if sheet is None:
             yield file_fault("empty_file", "the workbook has no sheet")
             return
-        sheet.reset_dimensions()  # what a file says of its own size may be wrong, and rows would be lost
+        sheet.reset_dimensions()  # the size that a file declares may be wrong, and rows would be lost
         yield from _sheet_records(sheet.iter_rows(values_only=True), max_characters)
-    except Exception as error:  # a parser of foreign bytes: whatever it stumbles over is the file's fault
+    except Exception as error:  # the parser's exceptions on foreign bytes are faults of the file
         yield file_fault("bad_xlsx", f"{type(error).__name__}: {error}")
 
 

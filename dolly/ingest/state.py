@@ -1,7 +1,7 @@
 """What earlier runs have ingested, and what of it is no longer so.
 
-A file whose bytes and settings are those of its row in `bronze_files` is not read again. That row is
-written after all others, and marked before others are overwritten: so a killed run is noticed.
+A file is not read again if its bytes and settings equal those of its row in `bronze_files`. That row is
+written last, and marked before other rows are overwritten, so that a killed run is noticed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 STAGE = "ingest"
-# Checksum of a file whose rows are being written.
+# The checksum of a file while its rows are written.
 _IN_PROGRESS = ""
 
 
@@ -110,7 +110,7 @@ def difference(
 
 
 def in_progress(row: FileRow) -> FileRow:
-    """The row of a file whose rows are about to be overwritten, or can't be trusted."""
+    """Marks a file's row before the file's rows are overwritten, or if they can't be trusted."""
     return row._replace(checksum=_IN_PROGRESS)
 
 

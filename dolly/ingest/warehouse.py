@@ -29,7 +29,7 @@ _OPTIONS = {"fetchsize": "10000"}  # rows; PostgreSQL's driver would else hold a
 
 
 class Snapshot(NamedTuple):
-    """A table as it is now: its name, a checksum that changes with it, and its rows.
+    """The current state of a table: its name, a checksum of its content, and its rows.
 
     `rows` gives a frame of `raw` (the row as JSON) and `position`.
     """
@@ -67,7 +67,7 @@ def parquet_files(spark: SparkSession, path: str) -> Snapshot:
     """
     from pyspark.sql import functions as F
 
-    # A path as it is, not percent-encoded; Spark would read []{}*? in it as a pattern.
+    # A plain path, not percent-encoded; Spark would read []{}*? in it as a pattern.
     local = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(Path(path).absolute()))
     with _as_data_error(path, "Parquet files of one schema"):
         frame = spark.read.parquet(path if "://" in path else local)

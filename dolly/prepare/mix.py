@@ -42,7 +42,7 @@ def targets(
                 expected=f"rows of both for prepare.mix.private_share {private_share}",
                 fix="add a source of the other visibility, or remove the share",
             )
-        # What one side would be, were the other left as it is.
+        # The size of one side if the other stays unchanged.
         fitting = {
             True: sides[False] * private_share / (1 - private_share),
             False: sides[True] * (1 - private_share) / private_share,

@@ -15,7 +15,7 @@ def split_rounds(turns: Turns, *, max_tokens: int, count: Callable[[Turns], int]
 
     `count` is called once for the conversation and, if that is too long, once per round: each token is
     counted twice, however many rounds a part holds. For this the counts must add up, as those of
-    `Prompt.encode` do, which encodes each turn by itself: what a conversation costs is a constant
+    `Prompt.encode` do, which encodes each turn separately: the tokens of a conversation are a constant
     (system turn, beginning of sequence) and a sum over its rounds.
 
     Args:
@@ -24,7 +24,7 @@ def split_rounds(turns: Turns, *, max_tokens: int, count: Callable[[Turns], int]
         count: tokens of a conversation.
 
     Returns:
-        Conversations whose rounds, one after the other, are those of `turns`.
+        Conversations that together have the rounds of `turns`, in their order.
     """
     head = turns[:1] if turns and turns[0]["role"] == "system" else []
     rounds = _rounds(turns[len(head) :])

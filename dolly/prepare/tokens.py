@@ -1,4 +1,4 @@
-"""Conversations → token ids and loss mask, on the executors, by the one prompt."""
+"""Conversations → token ids and loss mask, on the executors, with `dolly.prompts`."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def compact(number: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """12.3 %, or a dash where there is no whole."""
+    """12.3 %, or a dash if `whole` is 0."""
     return f"{part / whole * 100:.1f} %" if whole else "–"
 
 

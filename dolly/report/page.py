@@ -105,7 +105,7 @@ def _changes(changes: Sequence[Change]) -> str:
         columns = ("section", "number", "before", "now", "change", "")
         rows, hidden = [_line(change) for change in changed[:_CHANGES]], max(0, len(changed) - _CHANGES)
         parts.append(table("Other numbers, the largest changes first", columns, rows, hidden=hidden))
-    parts.append(paragraph(f"{same:,} other numbers are as they were.", kind="note"))
+    parts.append(paragraph(f"{same:,} other numbers are unchanged.", kind="note"))
     return "".join(parts)
 
 

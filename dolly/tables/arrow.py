@@ -49,7 +49,7 @@ class ArrowTables(TableSet):
     def find(
         self, table: Table, *, prefix: Mapping[str, str], columns: list[str] | None = None
     ) -> list[dict[str, Any]]:
-        """Rows of the newest version whose text columns begin with the given values.
+        """Rows of the newest version with text columns that begin with the given values.
 
         Args:
             table: which table.

@@ -28,13 +28,10 @@ class Lease:
     Args:
         bucket: an `obstore` store that supports conditional puts.
         key: key of the lock's object.
-        expires: seconds without a renewal after which the lock is taken over.
-        renewal: seconds between two renewals.
     """
 
-    def __init__(self, bucket: Any, key: str, *, expires: float = _EXPIRES, renewal: float = _RENEWAL) -> None:
+    def __init__(self, bucket: Any, key: str) -> None:
         self._bucket, self._key = bucket, key
-        self._expires, self._renewal = expires, renewal
         self._owner = f"{os.uname().nodename} {os.getpid()} {uuid.uuid4()}"
         self._etag = ""
         self._lost = False
@@ -61,7 +58,7 @@ class Lease:
                     self._replace(b"")
         if self._lost:
             raise EnvironmentFault(
-                found=f"the lock {self._key} was taken over: it could not be renewed for {self._expires:.0f} s",
+                found=f"the lock {self._key} was taken over: it could not be renewed for {_EXPIRES:.0f} s",
                 expected="an object store that answers while a table is written",
                 fix="run the same command again: it continues from what is there",
             )
@@ -75,7 +72,7 @@ class Lease:
             owner, etag = current
             if etag != seen:
                 seen, since = etag, time.monotonic()
-            if not owner or time.monotonic() - since > self._expires:
+            if not owner or time.monotonic() - since > _EXPIRES:
                 self._etag = etag
                 if self._replace(self._owner.encode()):
                     return
@@ -112,13 +109,13 @@ class Lease:
     def _renew(self, done: threading.Event) -> None:
         renewed = time.monotonic()
         number = 0
-        while not done.wait(self._renewal):
+        while not done.wait(_RENEWAL):
             number += 1
             try:
                 # The body changes each time: a store may derive the version from the content.
                 self._lost = not self._replace(f"{self._owner} {number}".encode())
                 renewed = time.monotonic()
             except Exception:  # the store is unavailable: try again until the lease has surely expired
-                self._lost = time.monotonic() - renewed > self._expires
+                self._lost = time.monotonic() - renewed > _EXPIRES
             if self._lost:
                 return

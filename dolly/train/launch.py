@@ -30,7 +30,7 @@ class Job(Protocol):
     """Training processes that run somewhere."""
 
     def poll(self) -> int | None:
-        """None while they run, then 0 if all went well."""
+        """The exit code, 0 for success; None while they run."""
 
     def terminate(self) -> None:
         """Ends them without a checkpoint, and waits until they are gone."""

@@ -15,7 +15,7 @@ def best_fit(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
 
     Args:
         lengths: tokens of each row.
-        capacity: tokens that a block holds; a longer row gets a block of its own.
+        capacity: tokens of a block; a longer row gets its own block.
 
     Returns:
         Row numbers of each block, in the order in which the blocks were started. Deterministic.
@@ -43,7 +43,7 @@ def balanced(lengths: Sequence[int], *, capacity: int, processes: int) -> list[l
 
     Args:
         lengths: tokens of each row; at least as many rows as processes.
-        capacity: tokens that a block holds; a longer row gets a block of its own.
+        capacity: tokens of a block; a longer row gets its own block.
         processes: how many there are.
 
     Returns:

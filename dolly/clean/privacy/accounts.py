@@ -29,7 +29,7 @@ _ISSUERS = re.compile(
 
 
 def ibans(text: str) -> Iterator[Span]:
-    """IBANs whose country, length, structure and check digits are right; spaces, dashes and case are free."""
+    """IBANs with a valid country, length, structure and check digits; spaces, dashes and case are ignored."""
     if digit_count(text) < _FEWEST_IBAN_DIGITS:
         return
     for match in _IBAN.finditer(text):

@@ -29,7 +29,7 @@ class Detector:
 
     Args:
         kinds: which of `KINDS` to look for.
-        regions: ISO 3166 codes of the countries whose way of writing telephone numbers counts;
+        regions: ISO 3166 codes of the countries with known national telephone numbers;
             international numbers (+…) are found from everywhere, and so are identity numbers.
         names: people to find, as "First Last"; without any, no PERSON is found.
 

@@ -17,7 +17,7 @@ def load_or_create_key(path: Path) -> bytes:
     """The key (32 bytes) in `path`, written there as hexadecimal on first use.
 
     The file appears whole under its name, by a hard link that fails where one is already there:
-    of two processes that start at once, both return the key of the one that was first.
+    of two processes that start at once, both return the key of the first.
 
     Raises:
         EnvironmentFault: the file is damaged, others than its owner may read it, or the folder can't be written.

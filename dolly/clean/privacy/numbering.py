@@ -26,9 +26,9 @@ def international(plain: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def of_region(raw: str, regions: tuple[str, ...], *, without_trunk: bool = False) -> str | None:
-    """E.164 of the valid number; of several regions the one whose custom of grouping `raw` follows.
+    """E.164 of the valid number; of several regions, the number of the region with the digit grouping of `raw`.
 
-    `without_trunk` also takes a number whose region's people would write a 0 before it.
+    `without_trunk` also accepts a number that lacks its region's leading 0.
     """
     groups, plain = _GROUP.findall(raw), re.sub(r"[^0-9]", "", raw)
     valid: list[PhoneNumber] = []
@@ -49,7 +49,7 @@ def of_region(raw: str, regions: tuple[str, ...], *, without_trunk: bool = False
 
 @lru_cache(maxsize=4096)
 def possible(raw: str, regions: tuple[str, ...]) -> str | None:
-    """E.164 of a number whose length alone is right in one of the regions, or in a town there."""
+    """E.164 of a number with a possible length in one of the regions, also as a local number."""
     fine = (ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
     for region in regions:
         number = _parsed(raw, region)

@@ -33,7 +33,7 @@ class Span(NamedTuple):
 def without_overlaps(spans: Iterable[Span], text: str) -> list[Span]:
     """The spans that stay, in the order of the text: the most certain first, the longer of two alike.
 
-    Nothing inside an earlier pseudonym stays, so that masked text is left as it is.
+    Spans inside an earlier pseudonym are dropped, so that masked text is not masked again.
     """
     taken = sorted(match.span() for match in PSEUDONYM.finditer(text))
     kept = []

@@ -1,4 +1,4 @@
-"""Calculations of two numbers, and means, medians and sums of a list, whose stated result is wrong.
+"""Finds wrong results of calculations of two numbers, and of means, medians and sums of a list.
 
 Only what can be checked without doubt: a chain of operations, a unit, a percent sign, a mixed
 number or a text that speaks of other arithmetic is left alone.

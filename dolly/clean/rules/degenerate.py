@@ -43,7 +43,7 @@ _LEFTOVER = (
 
 
 def degenerate_checks() -> list[Check]:
-    """Checks of how an answer goes on and ends."""
+    """Checks of the continuation and the end of an answer."""
     from pyspark.sql import functions as F
 
     answer, last = F.col("answer"), F.col("last_answer")

@@ -56,7 +56,7 @@ _BIDI = r"[\u202A-\u202E\u2066-\u2069]"
 _MARKS = r"[\u200E\u200F\u061C]"
 _RIGHT_TO_LEFT = r"[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]"
 _WHITE = " \t\n\x0b\f\r\u0085\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-# What generated records write where there is no context, in any quoting and spelling.
+# Texts of generated records for a missing context, in any quoting and spelling.
 _NO_INPUT = r"(?i)^[\W_]*(no[\W_]*input([\W_]*(required|needed|provided))?|n[\W_]*/[\W_]*a|none|nil|null|empty)[\W_]*$"
 _NO_INPUT_BYTES = 200
 

@@ -56,7 +56,7 @@ def length_checks(*, max_characters: int, min_answer_characters: int) -> list[Ch
 
 
 def language_checks(languages: Sequence[str]) -> list[Check]:
-    """Rows whose `language` is known with some certainty and not among `languages`; no check for an empty list."""
+    """Finds rows with a certain `language` that is not in `languages`; no check if that is empty."""
     from pyspark.sql import functions as F
 
     if not languages:

@@ -1,6 +1,6 @@
 """Documents → Markdown: PDF, DOCX, ODT, HTML, Markdown and plain text.
 
-Parsers of other people's files crash, hang and eat memory; `dolly.ingest.sandbox` runs `convert` in a process
+Parsers of foreign files may crash, hang or exhaust memory; `dolly.ingest.sandbox` runs `convert` in a process
 that may.
 """
 
@@ -28,7 +28,7 @@ def convert(content: bytes, name: str, limits: Limits) -> Converted:
         limits: what the file may cost; `max_seconds` is the sandbox's to keep.
 
     Raises:
-        Refused: the file breaks one of `RULES`. There is no other exception, whatever the bytes are.
+        Refused: the file breaks one of `RULES`. No bytes raise another exception.
     """
     try:
         return _checked(_converted(content, name, limits), limits)

@@ -49,7 +49,7 @@ def checked_archive(content: bytes, limits: Limits) -> frozenset[str]:
 
 
 def _says_encrypted(archive: zipfile.ZipFile) -> bool:
-    # OpenDocument encrypts its parts by itself; to the ZIP they are plain (OpenDocument 1.2, part 3, 3.4).
+    # OpenDocument itself encrypts its parts; the ZIP does not mark them (OpenDocument 1.2, part 3, 3.4).
     with archive.open(_MANIFEST) as manifest:
         return b"encryption-data" in manifest.read(_CHUNK * 16)
 

@@ -165,7 +165,7 @@ class Composer:
         return column.short(before, row) and _ended(last.text)
 
     def _first(self, text: str, last: Block) -> None:
-        """The first row of a column or page goes on with the paragraph before it if that was not at its end."""
+        """The first row of a column or page continues the previous paragraph if that was not ended."""
         open_end = last.kind in ("text", "item", "number") and last.text and not _ended(last.text)
         if open_end and (text[:1].islower() or last.text.endswith(SOFT_HYPHEN)):
             self.blocks[-1] = last._replace(text=self._joined(last.text, text))

@@ -1,4 +1,4 @@
-"""Tables without rules: rows whose words leave the same gaps."""
+"""Tables without rules: rows of words with gaps at the same positions."""
 
 from __future__ import annotations
 

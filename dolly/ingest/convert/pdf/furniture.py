@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dolly.ingest.convert.pdf.layout import Page, Segment
 
 _LEAST_PAGES = 4
-_MOST_PAGES_SHARE = 0.4  # left and right pages may have heads of their own
+_MOST_PAGES_SHARE = 0.4  # left and right pages may have different heads
 _MARGIN = 0.15  # of the page's height, at the top and at the bottom
 _NEAR = 6.0  # points
 _DIGITS = re.compile(r"\d+")
@@ -91,7 +91,7 @@ def _lowest(page: Page) -> Segment | None:
 
 
 def _frequent(edges: list[list[Segment]], name: Callable[[Segment], str], least: float) -> set[int]:
-    """Segments whose name comes at the same height on at least `least` pages."""
+    """Segments with a name that occurs at the same height on at least `least` pages."""
     pages: Counter[_Key] = Counter()
     for page in edges:
         pages.update({key for segment in page for key in _keys(segment, name)})

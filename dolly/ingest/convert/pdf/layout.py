@@ -48,7 +48,7 @@ class Page(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Segments beside one another, in reading order; `main` is the one with the most letters."""
+    """Segments beside one another, in reading order; `main` is the longest segment."""
 
     text: str
     segments: tuple[Segment, ...]

@@ -170,7 +170,7 @@ class _Reader:
 
     def line(self, words: list[Word]) -> tuple[int | None, Line]:
         """The words as a line, with its direction in quarters of a turn, None if it is aslant."""
-        # The first word may be a bullet or a catchword in letters of its own.
+        # The first word may be a bullet or a catchword in another style.
         at = self._starts[len(self._starts) // 2]
         pdfium.FPDFText_GetMatrix(self._page, at, self._matrix)
         size = pdfium.FPDFText_GetFontSize(self._page, at) * math.hypot(self._matrix.c, self._matrix.d)
