@@ -48,14 +48,15 @@ def with_annotations(
     contents = F.transform("turns", lambda turn: turn["content"])
     # Question, context, answer: the order in which they are rendered.
     texts = F.concat(F.slice(contents, 1, 1), F.array("context"), F.slice(contents, 2, 2**31 - 1))
-    names = [name for name in FIELDS if name in frame.columns]
-    frame = frame.withColumn("_annotated", annotate(texts, F.array(*names).cast("array<string>")))
+    there = [name for name in FIELDS if name in frame.columns]
+    values = [F.col(name) if name in there else F.lit(None).cast("string") for name in FIELDS]
+    frame = frame.withColumn("_annotated", annotate(texts, F.array(*values)))
     masked, fields = F.col("_annotated.texts"), F.col("_annotated.fields")
     return frame.select(
-        *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *names)],
+        *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *there)],
         *[
-            F.when(fields.isNull(), F.col(name)).otherwise(F.get(fields, F.lit(at))).alias(name)
-            for at, name in enumerate(names)
+            F.when(fields.isNull(), F.col(name)).otherwise(F.get(fields, F.lit(FIELDS.index(name)))).alias(name)
+            for name in there
         ],
         F.when(masked.isNull(), F.col("context")).otherwise(F.get(masked, F.lit(1))).alias("context"),
         F.when(masked.isNull(), F.col("turns")).otherwise(_turns_of(masked)).alias("turns"),
