@@ -53,14 +53,7 @@ def start_session(
     if master is None:
         return _given_session(shuffle_partitions)
     require("spark", "pyspark")
-    java = find_java()
-    if java is None:
-        raise EnvironmentFault(
-            found=f"no Java {MINIMUM} or newer", expected="one for Spark, in JAVA_HOME or on the PATH", fix=ADVICE
-        )
-    os.environ["JAVA_HOME"] = str(java)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    _choose_programs()
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
@@ -82,6 +75,22 @@ def start_session(
             expected="a JVM with the options of spark.conf",
             fix=f"read the end of {log}; most often an extraJavaOptions or spark.driver_memory that Java does not take",
         ) from error
+
+
+def _choose_programs() -> None:
+    """Sets the Java and the Python that Spark starts.
+
+    Raises:
+        EnvironmentFault: no Java that Spark runs on.
+    """
+    java = find_java()
+    if java is None:
+        raise EnvironmentFault(
+            found=f"no Java {MINIMUM} or newer", expected="one for Spark, in JAVA_HOME or on the PATH", fix=ADVICE
+        )
+    os.environ["JAVA_HOME"] = str(java)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
 
 
 def config_session(config: Config, state: State) -> SparkSession:
