@@ -96,7 +96,7 @@ def _choose_programs() -> None:
 def config_session(config: Config, state: State) -> SparkSession:
     """The session of a config, started if it does not run yet."""
     addresses = [state.tables, *(source.path for source in config.sources)]
-    s3 = any(address.startswith("s3a://") for address in addresses)
+    s3 = any(address.startswith(("s3a://", "s3://")) for address in addresses)
     return start_session(**config.spark.model_dump(), log=state.spark_log, s3=s3)
 
 

@@ -79,7 +79,8 @@ class ArrowTables(TableSet):
         import pyarrow as pa
         from deltalake import CommitProperties, write_deltalake
 
-        arrow = arrow_schema(table.columns)
+        # Without comments: an append whose comment differs from the table's is refused.
+        arrow = arrow_schema(table.columns, comments=False)
         with self.store.locked(table):
             if not self.exists(table):
                 self._create(table)
@@ -143,11 +144,13 @@ class ArrowTables(TableSet):
         return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
 
 
-def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """Columns as Arrow has them, with their meaning as a comment."""
+def arrow_schema(columns: tuple[Column, ...], *, comments: bool = True) -> pa.Schema:
+    """Columns as Arrow has them, with their meaning as a comment if wanted."""
     import pyarrow as pa
 
-    return pa.schema([pa.field(c.name, _arrow_type(c.type), metadata={"comment": c.meaning}) for c in columns])
+    notes = [{"comment": column.meaning} if comments else None for column in columns]
+    pairs = zip(columns, notes, strict=True)
+    return pa.schema([pa.field(column.name, _arrow_type(column.type), metadata=note) for column, note in pairs])
 
 
 def _arrow_type(name: str) -> Any:
