@@ -4,8 +4,8 @@ import os as _os
 
 __version__ = "0.1.0"
 
-# Nothing leaves the house. These are read when the libraries are imported, so they are set here,
-# before any of them can be; a config with allow_network lifts the first one (see `pipeline`).
+# No data leaves this machine. The libraries read these variables when they are imported, so they are set here,
+# before any import; allow_network in a config lifts the first one (see `pipeline`).
 for _name, _value in {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -1,4 +1,4 @@
-"""Nothing is dropped silently: rows in = rows out + rejected, or the run fails."""
+"""Row accounting: a run fails unless rows in = rows out + rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dolly.tracking import StageRun
 
-# What each rule means, for a reader of `rejected`.
+# Rule → its meaning, as written to `rejected`.
 REASONS = {
     "bad_json": "the line is not JSON",
     "wrong_type": "a value has another type than text",
@@ -46,10 +46,10 @@ REASONS = {
     "prompt_too_long": "the prompt alone fills prepare.max_tokens, so that no token of the answer is left",
     "too_many_tokens": "the row is longer than prepare.max_tokens and prepare.over_length is reject",
 }
-# Of a row's texts and of a rule's detail this much is kept in `rejected`.
+# `rejected` keeps this much of a row's texts and of a rule's detail.
 TEXT_CHARACTERS = 2_000
 DETAIL_CHARACTERS = 300
-# A text is masked with so many characters more before it is cut: half an e-mail address is not recognised as one.
+# Texts are masked before they are cut, with this margin: half an e-mail address would not be recognised.
 CUT_MARGIN = 200
 
 
@@ -61,9 +61,9 @@ def rejected_rows(
     Args:
         frame: rows with `source`, `position`, `rule`, `detail`, and `before` and `after` where known.
         dataset: name of the config.
-        stage: stage that rejects them.
+        stage: the stage that rejects the rows.
         example_id: name of the column that identifies a row.
-        reasons: rule → what it means.
+        reasons: rule → its meaning.
     """
     from pyspark.sql import functions as F
 
@@ -86,14 +86,14 @@ def rejected_rows(
 
 
 def say_counts(say: Callable[[str], None], stage: StageRun, frame: DataFrame, *, kind: str, name: str) -> None:
-    """Prints how often each name occurs in a source, and keeps the counts as metrics.
+    """Prints how often each name occurs in a source, and logs the counts as metrics.
 
     Args:
         say: prints one line.
-        stage: where it is kept.
+        stage: the run that logs them.
         frame: rows with `source`.
-        kind: what the names are, e.g. `rejected`.
-        name: an expression that gives the name; null for none.
+        kind: the kind of names, e.g. `rejected`.
+        name: an SQL expression for the name; null for none.
     """
     counted = frame.selectExpr("source", f"{name} AS name").where("name IS NOT NULL").groupBy("source", "name").count()
     rows = [tuple(row) for row in counted.orderBy("source", "name").collect()]
@@ -108,7 +108,7 @@ def say_counts(say: Callable[[str], None], stage: StageRun, frame: DataFrame, *,
 
 
 def rejected_summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Lines of `dolly rejected`: config, stage, source, rule, rows, reason, the id of one; most rows first."""
+    """Lines of `dolly rejected`: config, stage, source, rule, rows, reason, an example's id; most rows first."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["dataset"], row["stage"], row["source"], row["rule"]), []).append(row)
@@ -120,7 +120,7 @@ def rejected_summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]
 
 
 def require_equal(what: str, rows_in: int, rows_out: int) -> None:
-    """Fails the run if a stage lost or invented rows.
+    """Fails the run if a stage lost or added rows.
 
     Raises:
         ReconciliationError: the counts differ.

@@ -1,4 +1,4 @@
-"""Files that other processes read: they see the old content or the new one, never a part of it."""
+"""Atomic writes: other processes read the old content or the new content, never a part."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Replaces a file's content in one step; a reader, or a second writer, never sees half of it.
+    """Replaces a file's content atomically.
 
     Args:
         path: the file; its folder exists.
         text: the new content.
-        durable: also wait until the disk has it, so that a power failure can't undo it. Without, for files that are
+        durable: also flush to the disk, so that the write survives a power failure. False for files that are
             replaced many times a second.
     """
-    # A name of this thread's own: two writers at once must not share a staged file.
+    # The name is unique to this thread: concurrent writers must not share a staged file.
     staged = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with staged.open("w", encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until the disk has a file's content, or a folder's names."""
+    """Flushes a file's content, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -50,7 +50,7 @@ def sync(path: Path) -> None:
 
 
 def replace_folder(staged: Path, target: Path) -> None:
-    """Puts a finished folder of files where an older one may be; the disk has its files before its name."""
+    """Replaces a folder by a finished one; its files are flushed to the disk before it is renamed."""
     for file in staged.rglob("*"):
         if file.is_file():
             sync(file)

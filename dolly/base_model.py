@@ -1,4 +1,4 @@
-"""Base models: where they lie, how they load, what identifies their weights."""
+"""Base models: their location, loading, and the hash of their weights."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def locate(base: str, *, allow_network: bool) -> str:
     """Resolves a base model's name.
 
     Args:
-        base: a folder, a GGUF file, the name of a model that set-up installed, or a hub name.
+        base: a folder, a GGUF file, the name of an installed model, or a hub name.
         allow_network: may `base` be a hub name?
 
     Returns:
         A folder, a `.gguf` file or a hub name.
 
     Raises:
-        ModelError: none of these.
+        ModelError: there is no such model.
     """
     path = Path(base).expanduser()
     if path.suffix == ".gguf" and path.is_file():
@@ -48,8 +48,8 @@ def load_tokenizer(location: str) -> Any:
     """Loads the tokenizer of a located base model."""
     config = Path(location, "tokenizer_config.json")
     if config.is_file() and json.loads(config.read_text()).get("tokenizer_class") == "TokenizersBackend":
-        # All of it is in tokenizer.json. AutoTokenizer would import every model class and torch
-        # first: some ten seconds in each Spark worker.
+        # Everything is in tokenizer.json. AutoTokenizer would import every model class and torch first, which takes
+        # some ten seconds in each Spark worker.
         from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
         return TokenizersBackend.from_pretrained(location)
@@ -60,20 +60,20 @@ def load_tokenizer(location: str) -> Any:
 
 
 def load_model(location: str, *, dtype: str, four_bit: bool = False) -> Any:
-    """Loads a causal LM with `dtype` weights, or its linear layers in 4 bits (NF4) that compute in `dtype`.
+    """Loads a causal LM with `dtype` weights, or with 4-bit linear layers (NF4) that compute in `dtype`.
 
-    Of the generation settings that it was published with only the special tokens are kept: a penalty or a
-    temperature would alter answers silently, and transformers refuses to save some combinations.
+    Of its published generation settings only the special tokens are kept: a penalty or a temperature would silently
+    alter answers, and transformers refuses to save some combinations.
 
     Raises:
-        EnvironmentFault: 4 bits without bitsandbytes.
-        ModelError: files that transformers can't read.
+        EnvironmentFault: bitsandbytes is missing for 4 bits.
+        ModelError: transformers can't read the files.
     """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # the stages have their own
+    logging.disable_progress_bar()  # the stages show their own
     folder, gguf = _gguf_arguments(location)
     settings: dict[str, Any] = {"dtype": getattr(torch, dtype), **gguf}
     if four_bit:
@@ -91,7 +91,7 @@ def load_model(location: str, *, dtype: str, four_bit: bool = False) -> Any:
 
 
 def load_config(location: str) -> Any:
-    """The shape of a located base model, as transformers describes it."""
+    """The transformers config of a located base model."""
     from transformers import AutoConfig
 
     folder, gguf = _gguf_arguments(location)
@@ -116,8 +116,8 @@ def _four_bit(dtype: Any) -> Any:
 def load_for_prompt(location: str, *, dtype: str, prompt: Prompt, four_bit: bool = False) -> tuple[Any, Any]:
     """Loads a base model and its tokenizer with the prompt's markers in both.
 
-    A marker that the tokenizer lacks gets an embedding of its own, which begins as the mean of its
-    words' embeddings: so it already means something where adapters are trained and it is not.
+    A marker that the tokenizer lacks gets a new embedding, the mean of its words' embeddings, so that it has a
+    meaning also when only adapters are trained.
     """
     model, tokenizer = load_model(location, dtype=dtype, four_bit=four_bit), load_tokenizer(location)
     added = prompt.prepare_tokenizer(tokenizer)
@@ -130,17 +130,17 @@ def load_for_prompt(location: str, *, dtype: str, prompt: Prompt, four_bit: bool
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end an answer: the prompt's own first, then those that the base model was published with."""
-    known = set(tokenizer.all_special_ids)
-    known |= {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    """Tokens that end an answer: first the prompt's, then those of the published base model."""
+    special = set(tokenizer.all_special_ids)
+    special |= {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     settings = [model.config, *filter(None, [model.generation_config])]
-    # An id that is no special token is an architecture's default, which means another word in this vocabulary.
-    named = [token for source in settings for token in _as_list(source.eos_token_id) if token in known]
+    # An id that is no special token is a default of the architecture, and an ordinary word in this vocabulary.
+    named = [token for source in settings for token in _as_list(source.eos_token_id) if token in special]
     return list(dict.fromkeys([tokenizer.eos_token_id, *named]))
 
 
 def _end_answers_by(model: Any, tokenizer: Any) -> None:
-    """Writes the stop tokens into a model's settings, for servers that know nothing of this package."""
+    """Writes the stop tokens into a model's settings, for servers that do not use this package."""
     stop = stop_ids(model, tokenizer)
     model.config.eos_token_id = tokenizer.eos_token_id
     if model.generation_config is not None:
@@ -163,9 +163,9 @@ def _as_list(ids: int | list[int] | None) -> list[int]:
 
 
 def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_token: str | None = None) -> None:
-    """Writes a GGUF model as float32 safetensors with its tokenizer; `target` appears when whole.
+    """Writes a GGUF model as float32 safetensors with its tokenizer; `target` is written atomically.
 
-    GGUF carries the vocabulary but not always the roles, so that these can be given.
+    GGUF always has the vocabulary, but not always the special tokens, which can be given.
     """
     model = load_model(str(gguf), dtype="float32")
     tokenizer = load_tokenizer(str(gguf))
@@ -186,11 +186,11 @@ def convert_gguf(gguf: Path, target: Path, *, eos_token: str | None = None, pad_
 
 
 def weights_sha256(location: str, *, cache: Path | None = None) -> str:
-    """A hash over a model's weight and config files; of its name for a hub model.
+    """Hash of a model's weight and config files; for a hub model, hash of its name.
 
     Args:
         location: a folder, a file or a hub name.
-        cache: remembers the files' hashes (`checksums`).
+        cache: file that caches the files' hashes (`checksums`).
     """
     path = Path(location)
     if not path.exists():
@@ -203,7 +203,7 @@ def weights_sha256(location: str, *, cache: Path | None = None) -> str:
 
 
 def _embed_by_words(model: Any, tokenizer: Any, tokens: list[int]) -> None:
-    """Sets each new token's embedding to the mean of those of the words it is written with."""
+    """Sets each new token's embedding to the mean of its words' embeddings."""
     import torch
 
     with torch.no_grad():
@@ -226,7 +226,7 @@ def _gguf_arguments(location: str) -> tuple[str, dict[str, str]]:
 
 
 def _without_quantisation(model: Any) -> Any:
-    """A model from GGUF is de-quantised, but says otherwise and could then not be saved."""
+    """Removes the quantisation config of a model from GGUF: it is de-quantised, but could not be saved with it."""
     if getattr(model.config, "quantization_config", None) is not None:
         del model.config.quantization_config
         model.hf_quantizer = None

@@ -1,4 +1,4 @@
-"""The command `dolly`: the whole run, one stage, and what one asks in between.
+"""The command `dolly`: runs, single stages and queries.
 
 dolly run conf/demo.yaml
 dolly ask "Which code opens the visitor car park gate at Osterfell works?"
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 @app.callback()
 def common(debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False) -> None:
-    """Options of all commands. `main` reads --debug itself, wherever it stands."""
+    """Options of all commands. `main` reads --debug itself, at any position."""
 
 
 @app.command()
@@ -87,11 +87,11 @@ def plan(
     require("train", "torch", "peft")
     from dolly.train.plan_report import figures, planner, show
 
-    made = planner(load_config(config, overrides))
+    training_plan = planner(load_config(config, overrides))
     if as_json:
-        print(json.dumps(figures(made)))
+        print(json.dumps(figures(training_plan)))
     else:
-        show(made, console)
+        show(training_plan, console)
 
 
 @app.command()
@@ -134,8 +134,8 @@ def ask(
     connect(state_of(home, config))
     loaded, _ = load_registered(model or only_model(), alias=alias)
     ids = loaded.prompt_ids([{"role": "user", "content": question}])
-    made = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)
-    console.print(loaded.text(list(made)), markup=False)
+    answer = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)
+    console.print(loaded.text(list(answer)), markup=False)
 
 
 _commands: list[Callable[..., None]] = [cli_tables.tables, cli_tables.rows, cli_tables.rejected, cli_tables.maintain]
@@ -157,12 +157,12 @@ def version() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit code, 2 for a wrong request, 1 for other failures."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
+    """Runs the command line; returns the exit code: 2 for a usage error, 1 for other failures."""
+    remaining = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in remaining
+    remaining = [argument for argument in remaining if argument != "--debug"]
     try:
-        outcome: Any = app(given, prog_name="dolly", standalone_mode=False)
+        outcome: Any = app(remaining, prog_name="dolly", standalone_mode=False)
     except DollyError as error:
         if debug:
             print(redacted(traceback.format_exc()), file=sys.stderr)
@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Abort:
         return _fail("interrupted", 130)
     except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to go on", 130)
+        return _fail("interrupted; run the same command again to resume", 130)
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own usage errors
             return _fail(f"{error.format_message()} (see dolly --help)", 2)
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def stage_main(name: str) -> int:
-    """What `jobs/STAGE.py CONFIG [key=value …]` calls."""
+    """Runs a stage for `jobs/STAGE.py CONFIG [key=value …]`; returns the exit code."""
     return main([name, *sys.argv[1:]])
 
 

@@ -1,4 +1,4 @@
-"""Commands on this machine: what it lacks, set-up, MLflow's UI."""
+"""Commands for this machine: doctor, setup, ui."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dolly.cli_options import ConfigOption, HomeFolder, console, state_of
 
 
 def doctor(home: HomeFolder = ".dolly") -> None:
-    """Tell what of the environment is there, what is missing, and how to get it."""
+    """Show what is installed, what is missing, and how to get it."""
     from dolly.environment import checks
 
-    found = checks(Path(home).resolve())
-    for check in found:
+    results = checks(Path(home).resolve())
+    for check in results:
         mark, text = ("ok     ", check.found) if check.found else ("MISSING", f"get it: {check.advice}")
         console.print(f"{mark} {check.name:<13} {text}", markup=False)
-    if any(check.found is None for check in found):
+    if any(check.found is None for check in results):
         raise typer.Exit(1)
 
 
@@ -48,7 +48,7 @@ def ui(
     from dolly.serve.server import bind
     from dolly.tracking import connect
 
-    # Without the parameter it opens as a tool for agents, with traces instead of runs.
+    # Without the parameter MLflow opens its UI for agents, with traces instead of runs.
     page = "/#/experiments?workflowType=machine_learning"
     state = state_of(home, config)
     if state.tracking.startswith("http"):

@@ -1,4 +1,4 @@
-"""What the commands share: the console, and the arguments that many of them take."""
+"""The console and the arguments that the commands share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dolly.tables import Tables
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Into a file or a pipe, tables are printed as wide as they are.
+# In a file or a pipe, tables are not wrapped.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="an experiment's YAML file")]
@@ -27,7 +27,7 @@ ConfigOption = Annotated[
 
 
 def state_of(home: str, config: str | None) -> State:
-    """Where state is kept: as a config says, or all of it in a home folder."""
+    """The state of a config, or of a home folder if there is no config."""
     return State.of(load_config(config)) if config else State.at(home)
 
 

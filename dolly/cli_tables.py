@@ -1,4 +1,4 @@
-"""Commands on the tables: what is there, what became of a row, upkeep."""
+"""Commands on the tables: tables, rows, rejected, maintain."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def tables(home: HomeFolder = ".dolly", config: ConfigOption = None) -> None:
 
 
 def rows(
-    identity: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
+    row_id: Annotated[str, typer.Argument(metavar="ID", help="a row's or document's id, or its beginning")],
     home: HomeFolder = ".dolly",
     config: ConfigOption = None,
 ) -> None:
-    """Show one row's whole life: file, fixes, verdicts, split, training sets, models."""
+    """Show the history of one row: file, fixes, verdicts, split, training sets, models."""
     from dolly.lineage import life, training_sets
     from dolly.tracking import models_trained_on
 
-    events = life(tables_of(home, config), identity)
+    events = life(tables_of(home, config), row_id)
     for event in events:
         console.print(f"[bold]{event.table}[/bold]")
         for name, text in event.facts.items():
@@ -49,16 +49,16 @@ def rejected(
     from dolly.schema import REJECTED
 
     columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
-    found = tables_of(home, config).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
+    matching = tables_of(home, config).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
     if rule:
-        printed = Printed("id", "source", "place", "detail")
-        for row in sorted(found, key=lambda row: (row["source"], row["position"], row["example_id"])):
+        printed = Printed("id", "source", "position", "detail")
+        for row in sorted(matching, key=lambda row: (row["source"], row["position"], row["example_id"])):
             printed.add_row(row["example_id"][:12], row["source"], str(row["position"]), row["detail"] or "")
     else:
         printed = Printed("config", "stage", "source", "rule", "rows", "reason", "one of them")
-        for line in rejected_summary(found):
+        for line in rejected_summary(matching):
             printed.add_row(*line)
-    console.print(printed if found else "nothing was rejected")
+    console.print(printed if matching else "nothing was rejected")
 
 
 def maintain(
@@ -66,7 +66,7 @@ def maintain(
     overrides: Overrides = None,
     keep_days: Annotated[int, typer.Option(min=0, help="days that old versions stay readable")] = 30,
 ) -> None:
-    """Compact the tables' small files and remove those that no version of the last days needs."""
+    """Compact the tables' small files and remove files that no version of the last days needs."""
     from dolly.maintenance import run_maintenance
 
     for line in run_maintenance(load_config(config, overrides), keep_days=keep_days):

@@ -41,7 +41,7 @@ class Launch(Section):
     gpus: bool = Field(False, description="spark: each task has a GPU of its own (spark.task.resource.gpu.amount)")
 
     @model_validator(mode="after")
-    def _hostfile_is_told(self) -> Self:
+    def _hostfile_matches_launcher(self) -> Self:
         if (self.by == "hostfile") != (self.hostfile is not None):
             raise ValueError(f"by: {self.by} with hostfile {self.hostfile}: they belong together")
         return self

@@ -46,7 +46,7 @@ class Jdbc(Section):
     driver: str = "org.postgresql.Driver"
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _table_or_query(self) -> Self:
         if (self.table is None) == (self.query is None):
             raise ValueError("jdbc needs either table or query")
         return self
@@ -83,7 +83,7 @@ class Source(Section):
         return self
 
     @model_validator(mode="after")
-    def _place_fits_format(self) -> Self:
+    def _location_fits_format(self) -> Self:
         if self.format == "jdbc" and self.jdbc is None:
             raise ValueError("format jdbc needs the section jdbc")
         if self.format != "jdbc" and self.jdbc is not None:

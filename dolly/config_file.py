@@ -1,6 +1,6 @@
 """Reads a config: YAML, `${NAME:-default}` from the environment, key=value overrides.
 
-All faults are reported at once, each with its key and, for an unknown key, the nearest known one.
+All errors are reported at once, each with its key and, for an unknown key, the most similar known key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is an error: the later one would win silently."""
+    """YAML that refuses duplicate keys, of which the later would silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
-    """Loads and checks one experiment.
+    """Loads and validates a config.
 
     Args:
         path: the YAML file.
@@ -43,8 +43,8 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
             values are YAML. Relative paths are resolved by `config_paths`.
 
     Raises:
-        UsageError: no such file, or an override that is not key=value.
-        ConfigError: all faults of the content.
+        UsageError: there is no such file, or an override is not key=value.
+        ConfigError: the config is invalid; lists all errors.
     """
     text = _read(Path(path))
     try:
@@ -62,9 +62,9 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> Config:
     try:
         config = Config.model_validate(used)
     except ValidationError as error:
-        found = error.errors()
-        # A list whose items are at fault also counts as too short; that says nothing new.
-        faults += [_fault(item) for item in found if not (item["type"] == "too_short" and item["input"])]
+        errors = error.errors()
+        # Pydantic also reports a list with invalid items as too short.
+        faults += [_fault(item) for item in errors if not (item["type"] == "too_short" and item["input"])]
         raise ConfigError(source=str(path), faults=faults) from error
     if faults:
         raise ConfigError(source=str(path), faults=faults)
@@ -80,11 +80,11 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        there = sorted(str(p) for p in Path("conf").glob("*.yaml"))
+        configs = sorted(str(p) for p in Path("conf").glob("*.yaml"))
         raise UsageError(
             found=f"no file {path}",
             expected="a config in YAML",
-            fix=f"name one, e.g. {', '.join(there) or 'conf/demo.yaml'}",
+            fix=f"name one, e.g. {', '.join(configs) or 'conf/demo.yaml'}",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -101,11 +101,11 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     try:
         for name in parents:
             node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
-        given = from_shell(key.strip(), yaml.safe_load(value))
+        parsed = from_shell(key.strip(), yaml.safe_load(value))
         if isinstance(node, list):
-            node[int(last)] = given
+            node[int(last)] = parsed
         else:
-            node[last] = given
+            node[last] = parsed
     except (ValueError, IndexError, AttributeError, TypeError, yaml.YAMLError) as error:
         raise UsageError(
             found=f"the override {override!r}, which does not fit the config ({error})",
@@ -133,7 +133,7 @@ def _interpolate(node: Any, faults: list[str]) -> Any:
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
-    """What is wrong and where, without the lines of the file, which may hold a secret."""
+    """The error and its position, without the lines of the file, which may contain a secret."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return " ".join(str(error).split())
     texts = [text for text in (error.context, error.problem) if text]
@@ -143,20 +143,20 @@ def _yaml_fault(error: yaml.YAMLError) -> str:
 
 
 def _fault(item: Any) -> str:
-    """One line for one fault that pydantic found."""
+    """One line for one validation error of pydantic."""
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"][:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0)
+        names = _known_keys(item["loc"][:-1])
+        near = difflib.get_close_matches(location[-1], names, n=1, cutoff=0)
         return f"{key}: unknown key (nearest known: {'.'.join([*location[:-1], *near])})"
     if item["type"] == "missing":
         return f"{key}: missing"
     message = str(item["msg"]).removeprefix("Value error, ")
     if not key:
         return message
-    given = without_secrets(item["input"], location[-1])
-    return f"{key}: {message}" + ("" if item["type"] == "value_error" else f", found {given!r}")
+    received = without_secrets(item["input"], location[-1])
+    return f"{key}: {message}" + ("" if item["type"] == "value_error" else f", found {received!r}")
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Which values of a config are paths, and what relative ones are relative to.
+"""Makes the relative paths of a config absolute.
 
-In a config file: the project, which is the folder that holds `conf/`, or the file's own folder where it is not in a
-`conf/`. So a scheduler may call a job from anywhere. In a key=value argument: the working directory, as in any shell.
+Paths in a config file are relative to the project: the folder that contains `conf/`, or the file's own folder if it is
+not in a `conf/`. A scheduler may therefore start a job in any directory. Paths in a key=value argument are relative to
+the working directory.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _READ = (
     ("train", "launch", "hostfile"),
     ("model", "base"),
 )
-_NO_FILES = ("hub", "jdbc")  # formats whose path is no file
+_NO_FILES = ("hub", "jdbc")  # formats with a path that is no file
 
 
 def project_of(config: Path) -> Path:
-    """The folder that a config's relative paths start from."""
-    folder = Path(os.path.abspath(config)).parent  # noqa: PTH100 - a symlink to a config stays where it is
+    """The folder that a config's paths are relative to."""
+    folder = Path(os.path.abspath(config)).parent  # noqa: PTH100 - a symlink to a config is not followed
     inside = next((parent for parent in (folder, *folder.parents) if parent.name == "conf"), None)
     return inside.parent if inside else folder
 
@@ -46,7 +47,7 @@ def rebase(raw: dict[str, Any], project: Path) -> None:
 
 
 def from_shell(key: str, value: Any) -> Any:
-    """An override's value; a path that is meant for the working directory becomes absolute."""
+    """The value of an override; a path relative to the working directory becomes absolute."""
     parts = tuple("*" if part.isdigit() else part for part in key.split("."))
     if not isinstance(value, str) or parts not in (*_WRITTEN, *_READ) or not _is_path(parts, value):
         return value
@@ -61,7 +62,7 @@ def _is_path(keys: tuple[str, ...], value: str) -> bool:
 
 
 def _absolute(value: str, base: Path) -> str:
-    # Not resolved: a symlink in the config keeps the name it was given.
+    # Not resolved: symlinks in the config keep their names.
     return os.path.normpath(base / Path(value).expanduser())
 
 

@@ -1,8 +1,8 @@
-"""A config holds no secret: it is kept with each run, in MLflow and in version control.
+"""Refuses secrets in a config, which is stored in MLflow and in version control.
 
-A password, key or token is a fault wherever a better way exists, also if it came from `${NAME}`: the
-variable that `jdbc.password_env` names, PGPASSWORD, AWS_SECRET_ACCESS_KEY and so on. Spark's properties
-have no such way, so `spark.conf` takes one as `${NAME}`; it is masked in all that is logged.
+A password, key or token is an error, also if it came from `${NAME}`, wherever a variable exists for it: the one that
+`jdbc.password_env` names, PGPASSWORD, AWS_SECRET_ACCESS_KEY and so on. Spark's properties have no such variable, so
+`spark.conf` accepts a secret as `${NAME}`; it is masked in everything that is logged.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BY_SCHEME = (
 
 
 def secret_faults(written: Any, used: Any) -> list[str]:
-    """One line for each secret: its key and where it belongs, never its value.
+    """One line for each secret: its key and the variable to use instead, never its value.
 
     Args:
-        written: the config as the file and the overrides have it.
-        used: the same with the values of its `${NAME}`.
+        written: the config as written in the file and the overrides.
+        used: the same with `${NAME}` replaced by its value.
     """
     return _faults("", written, used)
 
@@ -39,7 +39,7 @@ def _faults(key: str, written: Any, used: Any) -> list[str]:
     elif isinstance(used, list):
         pairs = [(f"{key}.{at}", written[at], value) for at, value in enumerate(used)]
     else:
-        # Of a default in ${NAME:-default} the config is the source.
+        # The default in ${NAME:-default} is written in the config.
         own = _DEFAULT.sub(r"\g<default>", written) if isinstance(written, str) else written
         secret = contains_secret(key, own if key.startswith(_OF_SPARK) else used)
         return [f"{key}: holds a secret, which would be kept with each run; {_advice(key, used)}"] if secret else []

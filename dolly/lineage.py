@@ -1,4 +1,4 @@
-"""One row's whole life, from the file it came from to the models that it taught; without a JVM."""
+"""The history of one row, from its file to the models that were trained on it; without a JVM."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from dolly.schema import (
 from dolly.tables import Tables
 
 _SHOWN = 200  # characters of a text
-# Columns that tell nothing about one row's life.
+# Columns that say nothing about the history of a row.
 _LEFT_OUT = {"bands", "input_hash", "content_hash", "content_key", "question_key", "state", "input_ids", "loss_mask"}
-_IDENTITY = {
+_ID_COLUMNS = {
     BRONZE_EXAMPLES: "record_id",
     BRONZE_DOCUMENTS: "document_id",
     CHECKED: "example_id",
@@ -39,41 +39,41 @@ _IDENTITY = {
 
 
 class Event(NamedTuple):
-    """The row as it stands in one table; `facts` are the columns worth reading, in their order."""
+    """The row in one table; `facts`: its informative columns, in their order."""
 
     table: str
     facts: dict[str, str]
 
 
-def life(tables: Tables, identity: str) -> list[Event]:
-    """What each table holds of a row, in the order of the data flow.
+def life(tables: Tables, row_id: str) -> list[Event]:
+    """Looks up a row in each table, in the order of the data flow.
 
     Args:
-        tables: where they lie.
-        identity: a record's or document's id, or its beginning.
+        tables: the tables to read.
+        row_id: a record's or document's id, or its beginning.
 
     Raises:
-        DataError: no such row, or several whose ids begin so.
+        DataError: no row matches, or several do.
     """
-    found = {table: tables.find(table, prefix={name: identity}) for table, name in _IDENTITY.items()}
-    ids = {row[_IDENTITY[table]].split("#")[0] for table, rows in found.items() for row in rows}
+    rows_by_table = {table: tables.find(table, prefix={name: row_id}) for table, name in _ID_COLUMNS.items()}
+    ids = {row[_ID_COLUMNS[table]].split("#")[0] for table, rows in rows_by_table.items() for row in rows}
     if not ids:
         raise DataError(
-            found=f"no row whose id begins with {identity!r} in {tables.address}",
+            found=f"no row whose id begins with {row_id!r} in {tables.address}",
             expected="an example_id or document_id, or its beginning",
             fix="take one from a table, from dolly rejected or from the report of a run",
         )
     if len(ids) > 1:
         raise DataError(
-            found=f"{len(ids)} rows whose id begins with {identity!r}",
+            found=f"{len(ids)} rows whose id begins with {row_id!r}",
             expected="one",
             fix="give more of its characters",
         )
-    return [Event(table.name, _facts(table, row)) for table, rows in found.items() for row in rows]
+    return [Event(table.name, _facts(table, row)) for table, rows in rows_by_table.items() for row in rows]
 
 
 def training_sets(events: list[Event]) -> list[str]:
-    """The training sets that the row takes part in."""
+    """The training sets that contain the row."""
     return list(dict.fromkeys(event.facts["training_set"] for event in events if event.table == LEDGER.name))
 
 

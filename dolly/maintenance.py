@@ -1,4 +1,4 @@
-"""Upkeep of the tables, apart from the runs: small files are joined, old ones removed."""
+"""Maintenance of the tables: joins small files and removes old ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dolly.tables import Tables
 def run_maintenance(config: Config, *, keep_days: int) -> Iterator[str]:
     """Compacts each table and removes files that no version of the last `keep_days` days needs.
 
-    A model's rows can be read back for as long as the versions that it was trained on are kept.
+    The rows of a model can be read as long as the table versions that it was trained on are kept.
     """
     state = State.of(config)
     tables = Tables(state.tables, lambda: config_session(config, state))

@@ -1,4 +1,4 @@
-"""The stages in their order, and what each of them is given."""
+"""Runs the stages in their order."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 STAGES = ("ingest", "clean", "prepare", "train", "evaluate", "register", "serve")
 _DATA = ("ingest", "clean", "prepare")
-_WITH_PROGRESS = ("train", "evaluate")  # these show a bar of their own
+_WITH_PROGRESS = ("train", "evaluate")  # these show their own progress bar
 _WITHOUT_SPARK = ("train", "evaluate", "register", "serve")
 
 
 def make_console() -> Console:
-    """Where the stages print."""
+    """The console that the stages print to."""
     return Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
 class Context:
-    """What a stage is given: the config, its tables, a run to record in, a Spark session on demand.
+    """The arguments of a stage: config, state, tables, tracker, console, and a Spark session on demand.
 
-    `training_set` is the hash of the one that prepare made in this run; None if it did not run.
+    `training_set`: hash of the training set that prepare made in this run; None if it did not run.
     """
 
     config: Config
@@ -63,7 +63,7 @@ class Context:
         return self._spark
 
     def stop_spark(self) -> None:
-        """Ends the session, and with it what it holds in memory, before training; one that was given stays."""
+        """Stops the session before training, to free its memory, unless Dolly did not start it."""
         if self._spark is not None and self.config.spark.master is not None:
             self._spark.stop()
             self._spark = None
@@ -82,8 +82,8 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
         overrides: key=value arguments that the config was loaded with, for the run's name.
 
     Raises:
-        EnvironmentFault: a package is missing, or the tables' store can't be used; nothing has been done then.
-        TrackingError: MLflow's store can't be used; nothing has been done then.
+        EnvironmentFault: a package is missing, or the tables' store can't be used; raised before any work.
+        TrackingError: MLflow's store can't be used; raised before any work.
     """
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
@@ -128,7 +128,7 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
 def _described(
     parent: ParentRun, results: Mapping[str, StageResult], stages: Sequence[str], overrides: Sequence[str]
 ) -> Iterator[None]:
-    """Gives the run its headline figures and its description, also where a stage fails."""
+    """Logs the headline figures and the description of the run, also if a stage fails."""
 
     def describe(failed: str | None = None) -> None:
         figures = headline(results)
@@ -140,14 +140,14 @@ def _described(
     except TrackingError:
         raise
     except Exception as error:
-        with suppress(TrackingError):  # the stage's error is the one to report
+        with suppress(TrackingError):  # report the stage's error, not this one
             describe(failed=" ".join(str(error).split())[:500])
         raise
     describe()
 
 
 def _upgrade(context: Context, stages: tuple[str, ...]) -> None:
-    """Brings tables of an older version of Dolly to today's columns before a data stage reads them."""
+    """Migrates tables of an older version of Dolly before a data stage reads them."""
     if set(stages) & set(_DATA):
         config = context.config
         sources = [source.name for source in config.sources]
@@ -169,7 +169,7 @@ def _run_stage(context: Context, name: str, *, with_report: bool) -> StageResult
 
 
 def _report(context: Context) -> None:
-    """Keeps the page that tells what the data stages made of the data."""
+    """Logs the data report of the data stages."""
     from dolly.report import data_report
 
     page, figures = data_report(
@@ -185,7 +185,7 @@ def _report(context: Context) -> None:
 
 
 def span(first: str | None, last: str | None) -> tuple[str, ...]:
-    """The stages from `first` until `last`, both included.
+    """The stages from `first` to `last`, inclusive.
 
     Raises:
         UsageError: an unknown stage, or an empty span.

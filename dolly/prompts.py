@@ -1,4 +1,4 @@
-"""THE prompt: the one place where a conversation becomes tokens.
+"""The prompt: converts a conversation to tokens. No other module does.
 
 Training, evaluation and serving all call `Prompt.encode`, so that a served question has exactly the
 ids that its training example had. A prompt is a list of pieces. A control piece is a marker of the
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Tokens of a conversation; `loss_mask` is true where a token is to be learnt."""
+    """Tokens of a conversation; `loss_mask` is true for tokens with loss."""
 
     input_ids: list[int]
     loss_mask: list[bool]
@@ -50,7 +50,7 @@ class Prompt:
     Args:
         format: `chatml` (needs a tokenizer with its two markers) or `dolly` (instruction and
             response headings, added to any tokenizer as control tokens).
-        system: system turn for conversations that bring none.
+        system: system turn for conversations without one.
     """
 
     format: Format = "chatml"
@@ -63,16 +63,16 @@ class Prompt:
 
     @property
     def sha256(self) -> str:
-        """Identity of the template: its format, its pieces and its system turn."""
-        identity = json.dumps([asdict(self), self.chat_template()], sort_keys=True)
-        return hashlib.sha256(identity.encode()).hexdigest()
+        """Hash of the template: its format, its pieces and its system turn."""
+        content = json.dumps([asdict(self), self.chat_template()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def pieces(self, messages: Sequence[Message], *, ask: bool) -> list[Piece]:
         """Renders a conversation.
 
         Args:
             messages: `role` (system, user, assistant) and `content` of each turn.
-            ask: end with the opening of an assistant turn, for the model to go on from.
+            ask: end with the opening of an assistant turn, which the model continues.
 
         Raises:
             DataError: an unknown role, or a message without text.
@@ -91,7 +91,7 @@ class Prompt:
     def encode(self, tokenizer: Any, messages: Sequence[Message], *, ask: bool = False) -> Encoded:
         """Encodes a conversation.
 
-        The beginning-of-sequence token is put once, and only for tokenizers that put one themselves.
+        The beginning-of-sequence token is added once, and only if the tokenizer itself adds one.
         """
         ids: list[int] = list(_leading_ids(tokenizer))
         mask = [False] * len(ids)
@@ -120,7 +120,7 @@ class Prompt:
         return [tokenizer.convert_tokens_to_ids(marker) for marker in missing]
 
     def chat_template(self, *, bos: bool = False) -> str:
-        """The same rendering as a Jinja template, for servers that know nothing of this module."""
+        """The same rendering as a Jinja template, for servers that do not use this module."""
         system = json.dumps(self.system, ensure_ascii=False) if self.system else None
         head = "{{ bos_token }}" if bos else ""
         if self.format == "chatml":
@@ -182,11 +182,11 @@ def _checked(message: Message) -> Message:
 
 
 def _leading_ids(tokenizer: Any) -> list[int]:
-    """What the tokenizer itself puts before a text: its beginning-of-sequence id, or nothing."""
+    """The ids that the tokenizer itself puts before a text: its beginning-of-sequence id, or none."""
     bos = tokenizer.bos_token_id
     return [bos] if bos is not None and tokenizer.encode("a")[:1] == [bos] else []
 
 
 def tokenizer_sha256(tokenizer: Any) -> str:
-    """Identity of a tokenizer: its vocabulary, merges and added tokens."""
+    """Hash of a tokenizer: its vocabulary, merges and added tokens."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a run and its stages return: figures and where the results are, so that a caller needs no query to MLflow."""
+"""The results of a run and its stages: figures, ids and paths, so that a caller need not query MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StageResult:
         stage: its name.
         run_id: its MLflow run.
         figures: metric → value, as logged in that run.
-        ids: what identifies its results, e.g. `training_set`, `training`, `evaluation`, `model_version`.
+        ids: ids of its results, e.g. `training_set`, `training`, `evaluation`, `model_version`.
         paths: files and folders that it wrote, e.g. `weights`.
     """
 
@@ -30,7 +30,7 @@ class RunResult:
     """The outcome of one call of `dolly`.
 
     Args:
-        run_id: the MLflow run above those of the stages.
+        run_id: the MLflow run that is the parent of the stages' runs.
         figures: headline figures, as logged in that run.
         stages: name → outcome, in the order in which they ran.
     """

@@ -1,4 +1,4 @@
-"""What a person sees of a run in MLflow: its name, the parameters it is compared by, its figures, its description."""
+"""A run's name, parameters, headline figures and description in MLflow."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dolly.config import Config
 from dolly.result import StageResult
 from dolly.secrets import without_secrets
 
-# Logged even at their default, because trainings are compared by them.
+# Logged also if they have their default: trainings are compared by them.
 _COMPARED = ("model.base", "train.method", "train.learning_rate", "train.epochs", "train.batch_size", "seed")
 # Addresses: they are in config.yaml.
 _NOT_PARAMETERS = ("home", "state.", "spark.", "serve.")
-# In the name already, or without an effect on results.
+# Part of the name already, or without effect on results.
 _NAMED = ("train.method", "train.lora.rank", "train.learning_rate", "train.epochs", "train.max_steps", "model.base")
 _NAME_CHARACTERS = 120
 
 
 def run_name(config: Config, stages: Sequence[str], overrides: Sequence[str] = ()) -> str:
-    """What is run, with which settings: `lora r16 lr 2e-3 4 epochs`, `train lora r16 lr 2e-3 4 epochs seed=18`.
+    """The stages and settings of a run: `lora r16 lr 2e-3 4 epochs`, `train lora r16 lr 2e-3 4 epochs seed=18`.
 
-    The UI's table shows some 20 characters; the data set is the experiment's name already.
+    The UI's table shows some 20 characters. The experiment's name already names the data set.
 
     Args:
         config: the experiment.
-        stages: those that run, in their order.
-        overrides: key=value arguments of the command line, which set this run apart.
+        stages: the stages to run, in their order.
+        overrides: key=value arguments of the command line, which distinguish this run.
     """
     whole = (stages[0], stages[-1]) == ("ingest", "serve")
     parts = [] if whole else [" → ".join(dict.fromkeys((stages[0], stages[-1])))]
@@ -54,11 +54,11 @@ def _short(number: float) -> str:
 
 
 def run_params(config: Config) -> dict[str, Any]:
-    """The keys that differ from their default, flat, and those by which trainings are compared."""
+    """The flattened keys that differ from their defaults, and those by which trainings are compared."""
     every = _flat(without_secrets(config.model_dump(mode="json", by_alias=True)))
     changed = _flat(without_secrets(config.model_dump(mode="json", by_alias=True, exclude_defaults=True)))
-    kept = {key: value for key, value in changed.items() if not key.startswith(_NOT_PARAMETERS)}
-    return {key: every[key] for key in _COMPARED} | kept
+    selected = {key: value for key, value in changed.items() if not key.startswith(_NOT_PARAMETERS)}
+    return {key: every[key] for key in _COMPARED} | selected
 
 
 def headline(results: Mapping[str, StageResult]) -> dict[str, float]:
@@ -90,12 +90,12 @@ def description(
     overrides: Sequence[str] = (),
     failed: str | None = None,
 ) -> str:
-    """The run in Markdown: what ran, before and after, the model's version, where the report is.
+    """Describes the run in Markdown: stages, before and after, the model's version, the report.
 
     Args:
         results: name → outcome of the stages that have ended.
-        figures: as `headline` gives them.
-        stages: those that were asked for.
+        figures: from `headline`.
+        stages: the requested stages.
         overrides: key=value arguments of the command line.
         failed: the error that ended the run.
     """

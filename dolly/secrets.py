@@ -1,4 +1,4 @@
-"""Passwords, keys and tokens in addresses, settings and messages: recognised, and masked where text is kept.
+"""Recognises and masks passwords, keys and tokens in addresses, settings and messages.
 
 Recognised are the user part of a URL, parameters such as `password=` or `AccountKey=`, settings such as
 `fs.s3a.secret.key`, and what `clean.privacy` finds in any text: tokens of known services, private keys,
@@ -22,18 +22,18 @@ _SECRET_WORDS = re.compile(
     r"pass(?:word|wd|phrase|code)|pwd|(?:^|_)(?:pw|sas)(?:_|$)|secret(?!s|_key_ref)|token(?:_|$)|credentials?(?:_|$)"
     r"|(?:access|account|api|auth|encryption|master|private|pvt|shared|signing|storage)_?key"
 )
-# The last word of a key that is about a secret and does not hold one: fs.s3a.aws.credentials.provider.
+# Last words of keys that are about a secret without containing one: fs.s3a.aws.credentials.provider.
 _COUNT = re.compile("(?:^|_)(?:max|min|num)_")  # max_tokens, or max_token of someone who mistypes it
 _ABOUT_A_SECRET = words(
     "alias algorithm bits class enabled endpoint env expiration file files header id impl interval length location "
     "manager name path paths pattern provider providers regex scope size store timeout ttl type uri url"
 )
-# Azure's settings end with the name of the account that they are for.
+# Azure's settings end with the account's name.
 _AZURE_ACCOUNT = re.compile(r"\.[\w-]+\.(?:dfs|blob)\.core\.[\w.]+$")
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-# What stands for a secret that is elsewhere, and what the driver of MySQL says instead of one.
+# Values that stand for a secret kept elsewhere, and those that MySQL's driver prints in its place.
 _BLANK = re.compile(r"(?i)[*.\u2026\u2022]*|\$\{.*\}|\{\{.*\}\}|<.*>|true|false|null|none|yes|no")
-# Up to the last @, since passwords hold / and @, too; a port and a path with an @ are none.
+# Up to the last @, since passwords may contain / and @; a port and a path with an @ are no password.
 _IN_URL = re.compile(r"(?P<before>[A-Za-z][\w+.-]*://[^\s/:@]*:)(?!\d+/)(?P<secret>\S*)(?=@[\w.\[$%{(-])")
 _IN_ORACLE_URL = re.compile(r"(?i)(?P<before>jdbc:oracle:\w+:[^\s/:@]+/)(?P<secret>\S+)(?=@)")
 _PARAMETER = re.compile(
@@ -47,7 +47,7 @@ _SETTING = re.compile(
 
 
 def redacted(text: str) -> str:
-    """The text with `***` for each secret in it; text without one, or already masked, comes back as it is."""
+    """Replaces each secret in a text by `***`; text without secrets, or already masked, is returned unchanged."""
     for pattern in (_IN_URL, _IN_ORACLE_URL):
         text = pattern.sub(lambda match: _masked(match, match["before"]), text)
     for pattern in (_PARAMETER, _SETTING):
@@ -62,11 +62,11 @@ def redacted(text: str) -> str:
 
 
 def contains_secret(key: str, value: Any) -> bool:
-    """Does a setting hold a secret, by its name or by what its value looks like?
+    """Does a setting contain a secret, judged by its name or the form of its value?
 
     Args:
         key: the setting's name, dotted or not, such as `fs.s3a.secret.key`.
-        value: anything; only texts and numbers can be secrets.
+        value: any value; only texts and numbers can be secrets.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return False
@@ -75,11 +75,11 @@ def contains_secret(key: str, value: Any) -> bool:
 
 
 def without_secrets(node: Any, key: str = "") -> Any:
-    """A config, or any tree of mappings and lists, with its secrets masked.
+    """Returns a copy of a config, or of any tree of mappings and lists, with its secrets masked.
 
     Args:
-        node: mappings, lists, texts and other values; it is not changed.
-        key: the name that `node` has in what holds it.
+        node: mappings, lists, texts and other values; not modified.
+        key: the key of `node` in its parent.
     """
     if isinstance(node, dict):
         return {name: without_secrets(value, str(name)) for name, value in node.items()}
@@ -91,7 +91,7 @@ def without_secrets(node: Any, key: str = "") -> Any:
 
 
 def is_secret_key(key: str) -> bool:
-    """Does a setting of this name hold a secret, such as `spark.ssl.keyPassword` or `AccountKey`?"""
+    """Does a setting of this name contain a secret, such as `spark.ssl.keyPassword` or `AccountKey`?"""
     plain = _WORD_ENDS.sub("_", _AZURE_ACCOUNT.sub("", key)).strip("_").lower()
     if _COUNT.search(plain) or plain.rpartition("_")[2] in _ABOUT_A_SECRET:
         return False

@@ -1,4 +1,4 @@
-"""The Spark session: local or a cluster by configuration, Delta's jars given as files."""
+"""Starts the Spark session, local or on a cluster, with Delta's jars as files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from dolly.config import Config
     from dolly.state import State
 
-# Room for compiled code, before the user's extraJavaOptions: with the first compiler alone Java keeps 48 MB,
-# which a run fills; nothing more is compiled then.
+# A larger code cache. With only the first compiler Java reserves 48 MB; a run fills them, and the JVM then stops
+# compiling. The user's extraJavaOptions come after these.
 _JAVA_OPTIONS = "-XX:ReservedCodeCacheSize=256m"
-# By these one sees that spark-submit, Spark Connect or Databricks has called: the first is PySpark's own.
+# Set if spark-submit, Spark Connect or Databricks started this process.
 _SESSION_VARIABLES = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
 
 
@@ -37,21 +37,21 @@ def start_session(
     log: Path,
     s3: bool = False,
 ) -> SparkSession:
-    """Starts a session, or returns the one that runs.
+    """Starts a session, or returns the running one.
 
     Args:
         master: `local[N]` or a cluster's URL; None takes the session of spark-submit or of Databricks.
-        driver_memory: as Spark writes it, e.g. `2g`.
+        driver_memory: in Spark's notation, e.g. `2g`.
         shuffle_partitions: partitions after a shuffle.
-        conf: further Spark properties; they win over ours.
-        log: file for what the JVM prints; what Spark itself keeps goes to its folder.
+        conf: further Spark properties, which override the defaults set here.
+        log: file for the JVM's output; Spark's own files go to its folder.
         s3: will S3 be read or written?
 
     Raises:
-        EnvironmentFault: no PySpark, no Java, no Delta jars, or a Java that does not start.
+        EnvironmentFault: PySpark, Java or Delta's jars are missing, or Java does not start.
     """
     if master is None:
-        return _given_session(shuffle_partitions)
+        return _existing_session(shuffle_partitions)
     require("spark", "pyspark")
     _choose_programs()
     from pyspark.errors import PySparkRuntimeError
@@ -100,11 +100,11 @@ def config_session(config: Config, state: State) -> SparkSession:
     return start_session(**config.spark.model_dump(), log=state.spark_log, s3=s3)
 
 
-def _given_session(shuffle_partitions: int) -> SparkSession:
-    """The session that is there.
+def _existing_session(shuffle_partitions: int) -> SparkSession:
+    """The session of spark-submit, Spark Connect or Databricks.
 
     Raises:
-        EnvironmentFault: there is none, or it lacks Delta.
+        EnvironmentFault: there is no session, or it lacks Delta.
     """
     from pyspark.sql import SparkSession
 
@@ -131,7 +131,7 @@ def _given_session(shuffle_partitions: int) -> SparkSession:
 
 
 def _own_folders(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
-    """What Spark and Hive would otherwise leave in the working directory."""
+    """Settings for the folders that Spark and Hive would otherwise create in the working directory."""
     settings = {"spark.sql.warehouse.dir": str(folder / "spark-warehouse")}
     if conf.get("spark.sql.catalogImplementation") == "hive":
         database = f"jdbc:derby:;databaseName={folder / 'metastore_db'};create=true"
@@ -141,7 +141,7 @@ def _own_folders(folder: Path, conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def _s3_settings() -> dict[str, str]:
-    """S3A as the environment says; keys are read from there by S3A itself."""
+    """S3A's endpoint and region from the environment; S3A itself reads the keys from there."""
     settings = {}
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         settings["spark.hadoop.fs.s3a.endpoint"] = endpoint
@@ -161,13 +161,13 @@ def _settings(*, driver_memory: str, shuffle_partitions: int, s3: bool) -> dict[
         "spark.driver.defaultJavaOptions": _JAVA_OPTIONS,
         "spark.executor.defaultJavaOptions": _JAVA_OPTIONS,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
-        # Few files: Delta's default of 50 partitions for its own log costs seconds a commit.
+        # Delta's default of 50 partitions for its log costs seconds per commit.
         "spark.databricks.delta.snapshotPartitions": "2",
-        # A table's files are named one by one: there is nothing to be discovered by a job.
+        # A table's files are listed by path: Spark need not discover them with a job.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
-        # VACUUM lists a table's folder by so many tasks; Spark's default of 10,000 takes it most of a minute.
+        # Number of tasks with which VACUUM lists a table's folder; Spark's default of 10,000 takes most of a minute.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(shuffle_partitions),
-        # Java lowers a text's case as ICU does in the root locale; setting ICU up takes 3 s of each session.
+        # Java maps case as ICU does in the root locale; initialising ICU takes 3 s in each session.
         "spark.sql.icu.caseMappings.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
@@ -178,7 +178,7 @@ def _settings(*, driver_memory: str, shuffle_partitions: int, s3: bool) -> dict[
 
 @contextmanager
 def java_watched(log: Path) -> Iterator[None]:
-    """Reports a JVM that ended while it was needed as such, and not as whatever then failed in Python.
+    """Reports the end of the JVM, instead of the error that then follows in Python.
 
     Raises:
         EnvironmentFault: the JVM ended.
@@ -195,12 +195,12 @@ def java_watched(log: Path) -> Iterator[None]:
             found=f"{ended}; the last error in its log: {_last_error(log, written_before)}",
             expected="it to live as long as the run",
             fix=f"read the end of {log}; -9 is the system's kill, most often for want of memory: lower "
-            "spark.driver_memory or end other programs; the same command goes on where this run ended",
+            "spark.driver_memory or end other programs; the same command resumes where this run ended",
         ) from error
 
 
 def _may_come_from_java(error: Exception) -> bool:
-    """Py4J is only there where a session was started: a training node needs none."""
+    """Is it an error that the end of the JVM can cause? Without a session Py4J may not be installed."""
     if "py4j.protocol" not in sys.modules:
         return False
     from py4j.protocol import Py4JError
@@ -209,21 +209,21 @@ def _may_come_from_java(error: Exception) -> bool:
 
 
 def _last_error(log: Path, start: int) -> str:
-    """The last line of a log that tells of an error, from a byte on."""
+    """The last line with an error in a log, from byte `start` on."""
     lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
     errors = [line for line in lines if "ERROR" in line or "Error" in line]
     return errors[-1][:300] if errors else "none"
 
 
 def _java_exit_code() -> int | None:
-    """Of the JVM that this process started; None while it runs, or if there was none."""
+    """Exit code of the JVM that this process started; None while it runs, or if there was none."""
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
     if gateway is None:
         return None
     try:
-        code: int = gateway.proc.wait(1)  # its sockets close a moment before it ends
+        code: int = gateway.proc.wait(1)  # its sockets close shortly before it ends
     except subprocess.TimeoutExpired:
         return None
     return code
@@ -231,7 +231,7 @@ def _java_exit_code() -> int | None:
 
 @contextmanager
 def _stderr_to(log: Path) -> Iterator[None]:
-    """The JVM inherits our standard error when it starts: its log belongs in a file, not in the report."""
+    """Redirects standard error, which the JVM inherits when it starts, to a file."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

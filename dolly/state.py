@@ -1,6 +1,6 @@
-"""Where everything that runs write is kept: tables, tracking, registry, artifacts, checkpoints, logs, the privacy key.
+"""Locations of everything that runs write: tables, tracking, registry, artifacts, checkpoints, logs, privacy key.
 
-By default all of it is under one folder, `home`; the config's section `state` puts parts of it elsewhere.
+By default everything is in one folder, `home`; the config's section `state` moves parts of it elsewhere.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dolly.errors import EnvironmentFault
 
 @dataclass(frozen=True)
 class State:
-    """Addresses of one home.
+    """The addresses of tables, tracking, registry, artifacts and checkpoints.
 
     `tables` is a folder, an object store's URI or `catalog.schema`; `tracking` and `registry` are MLflow's URIs;
-    `artifacts` is a URI, None where the tracking server decides; `checkpoints` is a folder that all training
+    `artifacts` is a URI, None if the tracking server decides; `checkpoints` is a folder that all training
     processes share.
     """
 
@@ -33,9 +33,9 @@ class State:
 
     @classmethod
     def of(cls, config: Config) -> State:
-        """The addresses of a config, whose paths are absolute; makes the folders.
+        """The addresses of a config with absolute paths; creates the folders.
 
-        Where the config names no tracking or registry, MLflow's environment variables do.
+        If the config does not set tracking or registry, MLflow's environment variables do.
 
         Raises:
             EnvironmentFault: a folder can't be written.
@@ -57,7 +57,7 @@ class State:
 
     @classmethod
     def at(cls, home: str | Path) -> State:
-        """The addresses of a home folder where no config puts anything elsewhere; makes the folders.
+        """The addresses of a home folder without a config; creates the folders.
 
         Raises:
             EnvironmentFault: a folder can't be written.
@@ -75,7 +75,7 @@ class State:
 
     @property
     def spark_log(self) -> Path:
-        """What the JVM prints."""
+        """The log of the JVM."""
         return self.logs / "spark.log"
 
     @property

@@ -1,4 +1,4 @@
-"""A pinned set of gold rows: read without a JVM, identified by its content."""
+"""Reads a pinned version of the gold rows without a JVM, and hashes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Example:
 
     @property
     def trained_tokens(self) -> int:
-        """Tokens that carry loss; the first one of a sequence has nothing to be predicted from."""
+        """Number of tokens with loss; the first token of a sequence can't be predicted."""
         return int(self.loss_mask[1:].sum())
 
 
@@ -35,7 +35,7 @@ class Example:
 class TrainingSet:
     """The rows of one data set at one version of `gold_examples`, in the order of their ids.
 
-    A row of several copies is in `train` as often.
+    A row with several copies occurs in `train` as often.
     """
 
     version: int
@@ -45,17 +45,17 @@ class TrainingSet:
 
 
 def require_encoding(tables: Tables, *, dataset: str, version: int, prompt_sha256: str, tokenizer_sha256: str) -> None:
-    """Makes sure that a data set's gold rows have the tokens that a model would be asked with.
+    """Checks that a data set's gold rows were encoded with a given prompt and tokenizer.
 
     Args:
-        tables: where they are.
+        tables: the tables to read.
         dataset: name of the config.
         version: version of `gold_examples`.
         prompt_sha256: hash of the prompt that the config asks for.
         tokenizer_sha256: hash of the base model's tokenizer with the prompt's markers.
 
     Raises:
-        DataError: some rows were encoded with another prompt or tokenizer.
+        DataError: rows were encoded with another prompt or tokenizer.
     """
     expected = {"prompt_sha256": prompt_sha256, "tokenizer_sha256": tokenizer_sha256}
     table = tables.read_arrow(GOLD_EXAMPLES, version=version, columns=list(expected), scope=dataset)
@@ -75,12 +75,12 @@ def read_training_set(tables: Tables, *, dataset: str, version: int | None = Non
     """Reads a data set's gold rows.
 
     Args:
-        tables: where they lie.
+        tables: the tables to read.
         dataset: name of the config.
         version: version of `gold_examples`; None for the newest.
 
     Raises:
-        DataError: no rows to train on.
+        DataError: there are no training rows.
     """
     pinned = tables.version(GOLD_EXAMPLES) if version is None else version
     columns = ["example_id", "part", "copies", "source", "split", "input_ids", "loss_mask"]
@@ -91,10 +91,10 @@ def read_training_set(tables: Tables, *, dataset: str, version: int | None = Non
     for row in table.to_pylist():
         ids = np.asarray(row["input_ids"], dtype=np.int64)
         mask = np.asarray(row["loss_mask"], dtype=np.bool_)
-        identity = row["example_id"] if row["part"] == 0 else f"{row['example_id']}#{row['part']}"
-        digest.update(f"{identity} {row['split']} {row['copies']} {len(ids)}".encode())
+        row_id = row["example_id"] if row["part"] == 0 else f"{row['example_id']}#{row['part']}"
+        digest.update(f"{row_id} {row['split']} {row['copies']} {len(ids)}".encode())
         digest.update(ids.tobytes() + mask.tobytes())
-        sides[row["split"]] += [Example(identity, row["source"], ids, mask)] * row["copies"]
+        sides[row["split"]] += [Example(row_id, row["source"], ids, mask)] * row["copies"]
     if not sides["train"]:
         raise DataError(
             found=f"no training rows of {dataset} in version {pinned} of {GOLD_EXAMPLES.name}",

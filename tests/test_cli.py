@@ -92,7 +92,7 @@ def without_java(tmp_path: Path) -> dict[str, Any]:
 
 def test_no_java_names_the_line_that_installs_it(tmp_path: Path) -> None:
     code = (
-        "import sys, dolly.java as java; java._USUAL_PLACES = (); from dolly.cli import main; "
+        "import sys, dolly.java as java; java._USUAL_FOLDERS = (); from dolly.cli import main; "
         f"sys.exit(main(['ingest', {str(ROOT / 'conf/demo.yaml')!r}, 'home={tmp_path / 'home'}']))"
     )
     result = subprocess.run(

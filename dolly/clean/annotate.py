@@ -123,7 +123,7 @@ def _piece(
     flat = flat if masked.texts is None else masked.texts
     text_words = words(flat)
     keys = text_keys(text_words)
-    asked = keys[np.stack([rows[:-1], np.minimum(rows[:-1] + 1, len(keys) - 1)], axis=1).reshape(-1)]
+    requested = keys[np.stack([rows[:-1], np.minimum(rows[:-1] + 1, len(keys) - 1)], axis=1).reshape(-1)]
     shingles = ngrams(text_words._replace(offsets=text_words.offsets[rows]), SHINGLE_WORDS)
     values = bands(shingles)
     short = np.diff(shingles.offsets) < MIN_SHINGLES
@@ -137,7 +137,7 @@ def _piece(
         pa.array([code for code, _ in detected], pa.string()),
         pa.array([score for _, score in detected], pa.float64()),
         pa.array(combined(keys, rows).view(np.int64)),
-        pa.array(combined(asked, np.arange(0, len(asked) + 1, 2)).view(np.int64)),
+        pa.array(combined(requested, np.arange(0, len(requested) + 1, 2)).view(np.int64)),
         _band_lists(values, short),
         pa.array([match.question if match else None for match in matches], pa.string()),
         pa.array([match.gram if match else None for match in matches], pa.string()),

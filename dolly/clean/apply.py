@@ -89,8 +89,8 @@ def with_texts(frame: DataFrame) -> DataFrame:
     def said_by(role: str) -> Column:
         return F.filter("turns", lambda turn: turn["role"] == role)["content"]
 
-    asked = F.array_join("_user", "\n\n")
-    question = F.when(F.col("context") == "", asked).otherwise(F.concat(asked, F.lit("\n\n"), "context"))
+    requested = F.array_join("_user", "\n\n")
+    question = F.when(F.col("context") == "", requested).otherwise(F.concat(requested, F.lit("\n\n"), "context"))
     return (
         frame.withColumns({"_user": said_by("user"), "_assistant": said_by("assistant")})
         .withColumns(

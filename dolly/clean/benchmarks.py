@@ -51,41 +51,41 @@ class BenchmarkIndex:
 
         index = cls(ngram)
         for question in questions:
-            for place, text in enumerate((question.text, *question.others)):
-                found = words(pa.array([text]))
-                count = len(found.hashes)
-                # A short answer or context alone ("Paris", "Confident") says nothing of the question.
-                size = ngram if count >= ngram else count if place == 0 else 0
+            for number, text in enumerate((question.text, *question.others)):
+                text_words = words(pa.array([text]))
+                count = len(text_words.hashes)
+                # A short answer or context alone ("Paris", "Confident") does not identify the question.
+                size = ngram if count >= ngram else count if number == 0 else 0
                 if size == 0:
                     continue
-                grams = ngrams(found, size)
-                known = index.by_length.setdefault(size, {})
+                grams = ngrams(text_words, size)
+                matches = index.by_length.setdefault(size, {})
                 for first, value in zip(grams.first.tolist(), grams.hashes.tolist(), strict=True):
-                    begin, end = found.spans[first][0], found.spans[first + size - 1][1]
-                    gram = found.text[begin:end].tobytes().decode("utf-8", "replace")
-                    known.setdefault(value, Match(question.name, " ".join(gram.split())))
+                    begin, end = text_words.spans[first][0], text_words.spans[first + size - 1][1]
+                    gram = text_words.text[begin:end].tobytes().decode("utf-8", "replace")
+                    matches.setdefault(value, Match(question.name, " ".join(gram.split())))
         return index
 
-    def matches(self, found: Words, rows: NDArray[np.int64]) -> list[Match | None]:
+    def matches(self, texts: Words, rows: NDArray[np.int64]) -> list[Match | None]:
         """The first match of each row.
 
         Args:
-            found: words of the rows' texts, several texts to a row.
-            rows: `(rows + 1,)`, where each row's texts begin among the texts of `found`.
+            texts: words of the rows' texts, several texts per row.
+            rows: `(rows + 1,)`, index in `texts` of each row's first text.
         """
         result: list[Match | None] = [None] * (len(rows) - 1)
-        for size, known in sorted(self.by_length.items(), reverse=True):
-            grams = ngrams(found, size)
-            # A table by the low bits turns away nearly all n-grams before the exact look-up.
+        for size, by_hash in sorted(self.by_length.items(), reverse=True):
+            grams = ngrams(texts, size)
+            # A table of the low bits excludes nearly all n-grams before the exact look-up.
             likely = np.zeros(1 << 16, dtype=np.bool_)
-            likely[np.fromiter(known, dtype=np.uint64) & np.uint64(0xFFFF)] = True
+            likely[np.fromiter(by_hash, dtype=np.uint64) & np.uint64(0xFFFF)] = True
             for at in np.flatnonzero(likely[grams.hashes & np.uint64(0xFFFF)]).tolist():
-                match = known.get(int(grams.hashes[at]))
+                match = by_hash.get(int(grams.hashes[at]))
                 text = int(np.searchsorted(grams.offsets, at, side="right")) - 1
                 row = int(np.searchsorted(rows, text, side="right")) - 1
                 if match is None or result[row] is not None:
                     continue
-                alone = text == rows[row] and found.offsets[text + 1] - found.offsets[text] == size
+                alone = text == rows[row] and texts.offsets[text + 1] - texts.offsets[text] == size
                 if size < ALONE and not alone:
                     continue
                 result[row] = match
@@ -124,7 +124,7 @@ def read_questions(name: str, path: str, *, file_format: str, fields: Sequence[s
                 fix=f"correct clean.benchmarks.{name}.fields",
             )
         number = (record.fields or {}).get("question_id", (record.fields or {}).get("id", record.position))
-        # Each turn of a dialogue is a question of its own.
+        # Each turn of a dialogue is a separate question.
         for text in first:
             questions.append(Question(f"{name}:{number}", text, tuple(t for t in texts if t not in first)))
     return questions

@@ -61,16 +61,16 @@ def from_html(turns: Turns) -> Turns:
     if not any(_LOOKS_HTML.match(turn["content"]) for turn in turns):
         return turns
     bodies = [_COUNTER.sub("", _COMMENT.sub("", _ANSWER_HEAD.sub("", turn["content"]))) for turn in turns]
-    whole = {place for place, body in enumerate(bodies) if _is_elements(body)}
-    html = {place for place, body in enumerate(bodies) if _PAGE.match(body)}
-    html |= {place for place in whole if _PAGE_CODE.search(bodies[place])}
+    whole = {index for index, body in enumerate(bodies) if _is_elements(body)}
+    html = {index for index, body in enumerate(bodies) if _PAGE.match(body)}
+    html |= {index for index in whole if _PAGE_CODE.search(bodies[index])}
     about = any(_ABOUT_MARKUP.search(turn["content"]) for turn in turns if turn["role"] != "assistant")
     for role in ("assistant", "user"):
-        of_role = {place for place, turn in enumerate(turns) if turn["role"] == role and turn["content"].strip()}
+        of_role = {index for index, turn in enumerate(turns) if turn["role"] == role and turn["content"].strip()}
         if about or not of_role <= whole | html:
             break
         html |= of_role
-    return [turn | {"content": _markdown(bodies[place])} if place in html else turn for place, turn in enumerate(turns)]
+    return [turn | {"content": _markdown(bodies[index])} if index in html else turn for index, turn in enumerate(turns)]
 
 
 def _is_elements(text: str) -> bool:
@@ -152,11 +152,11 @@ def _without_labels(role: str, content: str, *, copied: bool) -> str:
     return text if role == "assistant" or text.strip() else content
 
 
-def _without_copy_label(found: re.Match[str]) -> str:
-    """A code block without its label, whose language goes to the fence; nothing for a label outside of one."""
-    if not found["fence"]:
+def _without_copy_label(match: re.Match[str]) -> str:
+    """A code block without its label; the language goes to the fence. A label outside a block is removed."""
+    if not match["fence"]:
         return ""
-    label = _BLOCK_LABEL.match(found["block"])
+    label = _BLOCK_LABEL.match(match["block"])
     if not label:
-        return found[0]
-    return f"{found['fence']}{label['language'] or ''}\n{found['block'][label.end() :]}{found['end']}"
+        return match[0]
+    return f"{match['fence']}{label['language'] or ''}\n{match['block'][label.end() :]}{match['end']}"

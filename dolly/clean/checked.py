@@ -1,4 +1,4 @@
-"""Bronze rows → `checked`: the rules that look at one row, each row by itself."""
+"""Bronze rows → `checked`: the rules that look at single rows."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ _SHOWN_ROLES = 5
 
 
 def clean_turns(turns: Turns) -> Cleaned:
-    """Cleans a conversation of `role` (system, user, assistant) and `content`; `turns` itself stays as it is.
+    """Cleans a conversation of `role` (system, user, assistant) and `content`; `turns` itself is not changed.
 
-    No complete round is lost. Where a rule ends the row, its turns come back as they came.
+    No complete round is lost. If a rule rejects the row, its turns are returned unchanged.
     """
     unknown = {str(turn.get("role")) for turn in turns}.difference(_ROLES)
     if unknown:
@@ -88,8 +88,8 @@ def _clean_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
         old = [columns.get(name, none).to_pylist() for name in ("turns", "fixes", "rule", "detail")]
         rows = [_clean_row(*row) for row in zip(*old, strict=True)]
         types = {"turns": columns["turns"].type, "fixes": pa.list_(pa.string())}
-        for place, name in enumerate(("turns", "fixes", "rule", "detail")):
-            columns[name] = pa.array([row[place] for row in rows], types.get(name, pa.string()))
+        for index, name in enumerate(("turns", "fixes", "rule", "detail")):
+            columns[name] = pa.array([row[index] for row in rows], types.get(name, pa.string()))
         yield pa.RecordBatch.from_pydict(columns)
 
 
@@ -105,13 +105,13 @@ def _without_empty(turns: Turns) -> Turns:
 
 
 def _without_leading_answers(turns: Turns) -> Turns:
-    first = next((place for place, turn in enumerate(turns) if turn["role"] == "user"), len(turns))
-    return [turn for place, turn in enumerate(turns) if place > first or turn["role"] != "assistant"]
+    first = next((index for index, turn in enumerate(turns) if turn["role"] == "user"), len(turns))
+    return [turn for index, turn in enumerate(turns) if index > first or turn["role"] != "assistant"]
 
 
 def _without_late_system(turns: Turns) -> Turns:
-    first = next((place for place, turn in enumerate(turns) if turn["role"] == "user"), len(turns))
-    return [turn for place, turn in enumerate(turns) if place < first or turn["role"] != "system"]
+    first = next((index for index, turn in enumerate(turns) if turn["role"] == "user"), len(turns))
+    return [turn for index, turn in enumerate(turns) if index < first or turn["role"] != "system"]
 
 
 def _merged(turns: Turns) -> Turns:

@@ -195,29 +195,29 @@ def _compared(batch: pa.RecordBatch, threshold: float) -> pa.RecordBatch:
 
 
 def jaccard(
-    one: tuple[NDArray[np.uint64], NDArray[np.int64]], two: tuple[NDArray[np.uint64], NDArray[np.int64]]
+    left: tuple[NDArray[np.uint64], NDArray[np.int64]], right: tuple[NDArray[np.uint64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """Jaccard similarity `(rows,)` of two columns of sets; 1 for two empty sets.
 
     Args:
-        one: hashes `(items,)` and offsets `(rows + 1,)`; an item that occurs twice counts once.
-        two: the same for the other column.
+        left: hashes `(items,)` and offsets `(rows + 1,)`; an item that occurs twice counts once.
+        right: the same for the other column.
     """
-    rows = len(one[1]) - 1
-    keys, places = [], []
-    for hashes, offsets in (one, two):
+    rows = len(left[1]) - 1
+    keys, set_rows = [], []
+    for hashes, offsets in (left, right):
         row = np.repeat(np.arange(rows, dtype=np.uint64), np.diff(offsets))
         key, first = np.unique(mixed(row * np.uint64(0x9E3779B97F4A7C15) ^ hashes), return_index=True)
         keys.append(key)
-        places.append(row[first].astype(np.int64))
+        set_rows.append(row[first].astype(np.int64))
     _, shared, _ = np.intersect1d(keys[0], keys[1], assume_unique=True, return_indices=True)
-    both = np.bincount(places[0][shared], minlength=rows)
-    either = np.bincount(places[0], minlength=rows) + np.bincount(places[1], minlength=rows) - both
+    both = np.bincount(set_rows[0][shared], minlength=rows)
+    either = np.bincount(set_rows[0], minlength=rows) + np.bincount(set_rows[1], minlength=rows) - both
     return np.where(either == 0, 1.0, both / np.maximum(either, 1))
 
 
-def _alike(one: Words, two: Words) -> NDArray[np.bool_]:
-    return jaccard((one.hashes, one.offsets), (two.hashes, two.offsets)) >= _MIN_PART_SIMILARITY
+def _alike(left: Words, right: Words) -> NDArray[np.bool_]:
+    return jaccard((left.hashes, left.offsets), (right.hashes, right.offsets)) >= _MIN_PART_SIMILARITY
 
 
 def _numbers(text: Words) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -225,23 +225,23 @@ def _numbers(text: Words) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     return text.hashes[text.has_digit], before[text.offsets]
 
 
-def _same_names(one: str, two: str) -> bool:
-    """Does each text hold, in whatever case, all names of the other: words with a capital inside a sentence?"""
+def _same_names(left: str, right: str) -> bool:
+    """Does each text contain all names of the other, in any case? Names are capitalised words inside a sentence."""
     return all(
-        set(map(str.lower, _NAME.findall(here))) <= set(map(str.lower, _WORD.findall(there)))
-        for here, there in ((one, two), (two, one))
+        set(map(str.lower, _NAME.findall(text))) <= set(map(str.lower, _WORD.findall(other)))
+        for text, other in ((left, right), (right, left))
     )
 
 
-def _joined(one: Words, two: Words) -> Words:
-    """The words of two texts a row, one after the other; for n-grams only."""
-    rows = len(one.offsets) - 1
-    counts = np.stack([np.diff(one.offsets), np.diff(two.offsets)], axis=1)
+def _joined(left: Words, right: Words) -> Words:
+    """Concatenates the words of two texts in each row; for n-grams only."""
+    rows = len(left.offsets) - 1
+    counts = np.stack([np.diff(left.offsets), np.diff(right.offsets)], axis=1)
     ends = np.cumsum(counts.reshape(-1))
-    hashes = np.empty(len(one.hashes) + len(two.hashes), dtype=np.uint64)
+    hashes = np.empty(len(left.hashes) + len(right.hashes), dtype=np.uint64)
     starts = np.concatenate([[0], ends])[:-1].reshape(rows, 2)
-    for column, side in enumerate((one, two)):
+    for column, side in enumerate((left, right)):
         shift = np.repeat(starts[:, column] - side.offsets[:-1], counts[:, column])
         hashes[np.arange(len(side.hashes)) + shift] = side.hashes
     offsets = np.concatenate([[0], ends[1::2]]).astype(np.int64)
-    return one._replace(hashes=hashes, offsets=offsets)
+    return left._replace(hashes=hashes, offsets=offsets)

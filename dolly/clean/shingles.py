@@ -91,11 +91,11 @@ def words(texts: pa.Array) -> Words:
     )
 
 
-def text_keys(found: Words) -> Hashes:
+def text_keys(texts: Words) -> Hashes:
     """A hash `(texts,)` of each whole text, the same for texts that differ in case and white space only."""
-    solid = ~_IS_SPACE[found.text]
-    before = np.concatenate([[0], np.cumsum(solid)])[found.bounds]
-    return _polynomials(found.text[solid], before[:-1], before[1:])
+    solid = ~_IS_SPACE[texts.text]
+    before = np.concatenate([[0], np.cumsum(solid)])[texts.bounds]
+    return _polynomials(texts.text[solid], before[:-1], before[1:])
 
 
 def _polynomials(data: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Hashes:
@@ -109,27 +109,27 @@ def _polynomials(data: NDArray[np.uint8], begin: NDArray[np.int64], end: NDArray
 
 def combined(keys: Hashes, offsets: NDArray[np.int64]) -> Hashes:
     """One hash `(rows,)` of each row's keys, in their order; `offsets` is `(rows + 1,)`."""
-    place = np.arange(len(keys)) - np.repeat(offsets[:-1], np.diff(offsets))
-    spread = mixed(keys + (place.astype(np.uint64) + np.uint64(1)) * _ORDER[0])
+    index = np.arange(len(keys)) - np.repeat(offsets[:-1], np.diff(offsets))
+    spread = mixed(keys + (index.astype(np.uint64) + np.uint64(1)) * _ORDER[0])
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(spread, dtype=np.uint64)])[offsets]
     return mixed(sums[1:] - sums[:-1])
 
 
-def ngrams(found: Words, size: int) -> Grams:
+def ngrams(texts: Words, size: int) -> Grams:
     """All runs of `size` words within one text, in their order."""
-    hashes = found.hashes
+    hashes = texts.hashes
     if len(hashes) < size:
-        return Grams(hashes[:0], np.zeros_like(found.offsets), np.zeros(0, dtype=np.int64))
+        return Grams(hashes[:0], np.zeros_like(texts.offsets), np.zeros(0, dtype=np.int64))
     total = len(hashes) - size + 1
     combined = hashes[:total]
     for shift in range(1, size):
         combined = mixed(combined * _ORDER[0] + hashes[shift : shift + total] * _ORDER[1])
     whole = np.ones(total, dtype=np.bool_)
     for shift in range(1, size):  # a run that begins so near a text's end would run into the next text
-        near = found.offsets[1:] - shift
+        near = texts.offsets[1:] - shift
         whole[near[(near >= 0) & (near < total)]] = False
     first = np.flatnonzero(whole)
-    counts = np.maximum(np.diff(found.offsets) - size + 1, 0)
+    counts = np.maximum(np.diff(texts.offsets) - size + 1, 0)
     return Grams(combined[first], np.concatenate([[0], np.cumsum(counts)]), first)
 
 

@@ -86,6 +86,6 @@ def verdicts(good: DataFrame, members: DataFrame) -> DataFrame:
 
 
 def _several(asked: DataFrame) -> DataFrame:
-    """The rows whose question is there more than once."""
+    """The rows with a question that occurs more than once."""
     several = asked.groupBy("question_key").count().where("count > 1").select("question_key")
     return asked.join(several, "question_key", "left_semi")

@@ -1,7 +1,7 @@
-"""What an evaluation measured, kept beside the weights that it measured.
+"""The results of an evaluation, stored beside the weights.
 
-One training can have several, of other questions or longer answers. Each has a file named by the hash of all that
-decides its answers, so that the register stage uses the one that its own config names.
+A training can have several evaluations, with other questions or longer answers. Each is a file named by the hash of
+everything that determines the answers, so that the register stage reads the evaluation of its own config.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dolly.state import State
 from dolly.tables import Tables
 from dolly.train.lookup import Training, checksums_file
 
-# Raised when the same weights would answer otherwise, or be judged by other figures.
+# Incremented when the same weights would give other answers or other metrics.
 _REVISION = 2
 
 
@@ -31,7 +31,7 @@ class Evaluation:
 
     Args:
         sha256: hash of weights, questions and decoding settings.
-        weights_sha256: the weights that answered.
+        weights_sha256: hash of the evaluated weights.
         figures: counts, and the share of right answers before and after with its 95 % interval.
         losses_before: source → held-out loss of the base model.
         losses_after: source → held-out loss of the trained model.
@@ -44,7 +44,7 @@ class Evaluation:
     losses_after: dict[str, float]
 
     def reasons(self, settings: Settings) -> list[str]:
-        """Why these figures do not pass a config's gate; empty if they do."""
+        """The reasons why these figures fail a config's gate; empty if they pass."""
         return gate(
             fact_accuracy=self.figures.get("fact_accuracy_after"),
             min_fact_accuracy=settings.min_fact_accuracy,
@@ -54,33 +54,34 @@ class Evaluation:
         )
 
     def write(self, training: Training) -> None:
-        """Keeps it beside the training's weights."""
+        """Writes it to the training's folder."""
         folder = training.folder / "evaluations"
         folder.mkdir(exist_ok=True)
         atomic.write_json(folder / f"{self.sha256}.json", asdict(self))
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What an evaluation asks, and its hash."""
+class AskedQuestions:
+    """The questions of an evaluation, its hash and that of the weights."""
 
     sha256: str
     weights_sha256: str
     questions: list[Question]
 
 
-def evaluation_of(config: Config, state: State, tables: Tables, training: Training) -> Asked:
-    """The evaluation of a training that a config names.
+def evaluation_of(config: Config, state: State, tables: Tables, training: Training) -> AskedQuestions:
+    """The questions that a config asks a training, with the hash of that evaluation.
 
-    The questions are of the newest gold rows: a training is found by the hash of its rows, so that their split and
-    tokens are those it was trained with.
+    The questions come from the version of the gold rows that the training names.
     """
     settings = config.evaluate
     questions = held_out_questions(
         tables, dataset=config.name, version=training.spec.gold_version, limit=settings.max_questions
     )
     weights = weights_sha256(str(training.weights), cache=checksums_file(state))
-    return Asked(_sha256(weights, training.spec.base_sha256, settings.max_new_tokens, questions), weights, questions)
+    return AskedQuestions(
+        _sha256(weights, training.spec.base_sha256, settings.max_new_tokens, questions), weights, questions
+    )
 
 
 def read_evaluation(training: Training, sha256: str) -> Evaluation | None:
@@ -92,5 +93,5 @@ def read_evaluation(training: Training, sha256: str) -> Evaluation | None:
 
 
 def _sha256(weights: str, base: str, max_new_tokens: int, questions: Sequence[Question]) -> str:
-    asked = [(question.example_id, question.expected) for question in questions]
-    return hashlib.sha256(json.dumps([_REVISION, weights, base, max_new_tokens, asked]).encode()).hexdigest()
+    keys = [(question.example_id, question.expected) for question in questions]
+    return hashlib.sha256(json.dumps([_REVISION, weights, base, max_new_tokens, keys]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The gate: what a model must show before it may become the champion."""
+"""The gate: the metrics that a model must reach to become the champion."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def gate(
     losses_after: Mapping[str, float],
     max_loss_ratio: float | Mapping[str, float],
 ) -> list[str]:
-    """The reasons against a model; none means that it passes.
+    """The reasons why a model fails the gate; empty if it passes.
 
     Args:
         fact_accuracy: share of held-out questions answered right; None if none could be checked.
-        min_fact_accuracy: least share; None to not ask.
+        min_fact_accuracy: lowest share that passes; None for no limit.
         losses_before: source → held-out loss of the base model.
         losses_after: source → held-out loss of the trained model.
-        max_loss_ratio: after / before must be below this: one figure, or one for a source (1 for others).
+        max_loss_ratio: after / before must be below this: one figure, or one per source (1 for the others).
     """
     reasons = []
     if min_fact_accuracy is not None:

@@ -10,7 +10,7 @@ _Z_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 
 def contains_fact(answer: str, fact: str) -> bool:
-    """Is the exact fact in the answer, as whole words, whatever the case and spacing?"""
+    """Does the answer contain the fact as whole words? Case and spacing are ignored."""
     pattern = re.escape(_plain(fact))
     return bool(fact.strip()) and re.search(rf"(?<!\w){pattern}(?!\w)", _plain(answer)) is not None
 

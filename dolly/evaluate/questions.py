@@ -12,9 +12,9 @@ from dolly.tables import Tables
 
 @dataclass(frozen=True)
 class Question:
-    """A held-out row: the turns before its last answer, that answer, what it must contain.
+    """A held-out row: the turns before its last answer, that answer (`reference`), and the text that it must contain.
 
-    `prompt_ids` are the tokens before that answer, as they are in `gold_examples`.
+    `prompt_ids` are the tokens before that answer in `gold_examples`.
     """
 
     example_id: str
@@ -26,17 +26,19 @@ class Question:
 
 
 def held_out_questions(tables: Tables, *, dataset: str, version: int, limit: int) -> list[Question]:
-    """Held-out rows as questions, those with a checkable answer first; ids are hashes, so a fair sample.
+    """Held-out rows as questions, first those with an expected text, then by id.
+
+    Ids are hashes, so that the first rows are a fair sample.
 
     Args:
-        tables: where the rows are.
+        tables: the tables to read.
         dataset: name of the config.
         version: version of `gold_examples`.
-        limit: most questions.
+        limit: maximum number of questions.
     """
     columns = ["example_id", "part", "source", "split", "turns", "expected", "input_ids", "loss_mask"]
     table = tables.read_arrow(GOLD_EXAMPLES, version=version, columns=columns, scope=dataset)
-    # Of a conversation that was split its first part is asked.
+    # If a conversation was split, only its first part is a question.
     rows = [row for row in table.to_pylist() if row["split"] == "eval" and row["part"] == 0]
     rows.sort(key=lambda row: (not row["expected"], row["example_id"]))
     return [
@@ -53,7 +55,7 @@ def held_out_questions(tables: Tables, *, dataset: str, version: int, limit: int
 
 
 def _last_answer(loss_mask: Sequence[bool]) -> int:
-    """Where the last run of tokens with loss begins."""
+    """Index at which the last run of tokens with loss begins."""
     start = len(loss_mask) - 1
     while start > 0 and not loss_mask[start]:
         start -= 1

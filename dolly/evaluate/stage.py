@@ -24,7 +24,7 @@ _SHOWN = 8
 
 
 def run(context: Context) -> StageResult:
-    """Asks base and trained model the same held-out questions, unless that has been done.
+    """Asks the base and the trained model the same held-out questions, unless their answers are stored.
 
     Raises:
         DataError: the training that the config names is not finished.
@@ -64,7 +64,7 @@ def _stored(context: Context, evaluation: str) -> list[dict[str, Any]]:
 
 
 def _answered(context: Context, questions: Sequence[Question], base: str, weights: Path) -> list[dict[str, Any]]:
-    """Rows of `evaluations` without those columns that name the evaluation."""
+    """Rows of `evaluations` without the columns `evaluation` and `run_id`."""
     from dolly.inference import ChatModel
 
     config = context.config
@@ -92,19 +92,19 @@ def _answered(context: Context, questions: Sequence[Question], base: str, weight
 
 def _answers(context: Context, model: Any, questions: Sequence[Question], name: str) -> list[str]:
     settings = context.config.evaluate
-    # Questions of like length together, so that little is padding.
+    # Sorted by length, so that batches need little padding.
     order = sorted(range(len(questions)), key=lambda i: len(questions[i].messages[-1]["content"]))
     answers = [""] * len(questions)
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     for batch in track(batches, description=f"  {name}", console=context.console, transient=True):
-        made = model.answers([questions[i].messages for i in batch], max_new_tokens=settings.max_new_tokens)
-        for i, answer in zip(batch, made, strict=True):
+        texts = model.answers([questions[i].messages for i in batch], max_new_tokens=settings.max_new_tokens)
+        for i, answer in zip(batch, texts, strict=True):
             answers[i] = answer
     return answers
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Counts, and for each moment the share of right answers with its 95 % interval."""
+    """Counts, and the share of right answers before and after with its 95 % interval."""
     checked = [row for row in rows if row["expected"]]
     figures: dict[str, float] = {"questions": len(rows), "fact_questions": len(checked)}
     for moment in ("before", "after") if checked else ():

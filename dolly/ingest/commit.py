@@ -28,16 +28,16 @@ _WRITER = "dolly ingest"
 
 @dataclass(frozen=True)
 class Part:
-    """One source: what it was, what it is, and the rows that were read of it.
+    """One source: its previous and current files, and the rows read from it.
 
-    `results` holds the new rows of `bronze_files`, `frame` is None where nothing was to be read.
+    `results`: the new rows of `bronze_files`; `frame`: None if nothing had to be read.
     """
 
     source: str
     visibility: str
     table: Table
     settings: str
-    identities: dict[str, str]
+    file_keys: dict[str, str]
     known: dict[str, FileRow]
     difference: Difference
     frame: DataFrame | None
@@ -51,8 +51,8 @@ class Part:
 
     @property
     def folder(self) -> bool:
-        """Does the source hold several files?"""
-        return any(self.identities.values())
+        """Is the source a folder?"""
+        return any(self.file_keys.values())
 
     @property
     def has_bad_rows(self) -> bool:
@@ -61,34 +61,34 @@ class Part:
 
     @property
     def rewritten(self) -> frozenset[str]:
-        """Uris whose bronze rows change."""
+        """Uris with changed bronze rows."""
         return self.difference.read | self.difference.removed
 
     @property
     def overwritten(self) -> frozenset[str]:
-        """Those of them that were ingested before."""
+        """Uris of `rewritten` that were ingested before."""
         return self.rewritten & self.known.keys()
 
     @property
     def files(self) -> dict[str, FileRow]:
-        """`bronze_files` as it will be."""
+        """The rows of `bronze_files` after the commit."""
         return {uri: self.known[uri] for uri in self.difference.unchanged} | self.results
 
     @property
     def tags(self) -> set[str]:
         """Tags of the rejected rows that the files have."""
         tags = [
-            file_tag(source=self.source, identity=self.identities[uri], version=row.checksum, settings=self.settings)
+            file_tag(source=self.source, file_key=self.file_keys[uri], version=row.checksum, settings=self.settings)
             for uri, row in self.files.items()
         ]
         masking = self.masking
         return {masked_tag(tag, masking) for tag in tags}
 
 
-def stale(parts: list[Part], there: Rejections) -> list[str]:
-    """Ids of rejected rows of files, or versions of files, that are no more."""
+def stale(parts: list[Part], earlier: Rejections) -> list[str]:
+    """Ids of rejected rows of files, or of file versions, that no longer exist."""
     current = set().union(*(part.tags for part in parts))
-    return [example for tag, ids in there.ids.items() if tag not in current for example in ids]
+    return [example for tag, ids in earlier.ids.items() if tag not in current for example in ids]
 
 
 def commit(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dolly.ingest.convert import Limits, Refused
-from dolly.ingest.listing import Found, checksum
+from dolly.ingest.listing import SourceFile, checksum
 from dolly.ingest.loading import Loaded, files_frame
 from dolly.ingest.record import printable
 from dolly.ingest.rows import arrow_batches, file_tag
@@ -29,7 +29,7 @@ _NAMES = tuple(column.split()[0] for column in DOCUMENT_SCHEMA.split(", "))
 
 def documents_frame(
     spark: SparkSession,
-    files: list[Found],
+    files: list[SourceFile],
     *,
     source: str,
     settings: str,
@@ -60,20 +60,20 @@ def documents_frame(
 
 
 def _row(file: Loaded, sandbox: Sandbox, source: str, settings: str) -> tuple[Any, ...]:
-    found = file.found
-    document_id = hashlib.sha256(f"{source}\0{found.identity}".encode()).hexdigest()
+    source_file = file.source_file
+    document_id = hashlib.sha256(f"{source}\0{source_file.file_key}".encode()).hexdigest()
     if file.fault is None:
         version, size = checksum(file.content), len(file.content)
-        made = sandbox.convert(file.content, found.uri)
-        rule, detail = (made.rule, made.detail) if isinstance(made, Refused) else (None, None)
+        converted = sandbox.convert(file.content, source_file.uri)
+        rule, detail = (converted.rule, converted.detail) if isinstance(converted, Refused) else (None, None)
     else:
-        version, size, made = file.fault.rule or "", found.size, None
+        version, size, converted = file.fault.rule or "", source_file.size, None
         rule, detail = file.fault.rule, file.fault.detail
-    if made is None or isinstance(made, Refused):
-        tag = file_tag(source=source, identity=found.identity, version=version, settings=settings)
+    if converted is None or isinstance(converted, Refused):
+        tag = file_tag(source=source, file_key=source_file.file_key, version=version, settings=settings)
         nothing = (None,) * 5
         return (
-            found.uri,
+            source_file.uri,
             version,
             size,
             document_id,
@@ -83,5 +83,17 @@ def _row(file: Loaded, sandbox: Sandbox, source: str, settings: str) -> tuple[An
             printable(detail or ""),
             *nothing,
         )
-    texts = (made.kind, printable(made.title), printable(made.markdown))
-    return (found.uri, version, size, document_id, None, 0, None, None, *texts, made.pages, list(made.notes))
+    texts = (converted.kind, printable(converted.title), printable(converted.markdown))
+    return (
+        source_file.uri,
+        version,
+        size,
+        document_id,
+        None,
+        0,
+        None,
+        None,
+        *texts,
+        converted.pages,
+        list(converted.notes),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dolly.errors import DataError
-from dolly.ingest.listing import Found, listed
+from dolly.ingest.listing import SourceFile, listed
 from dolly.ingest.loading import Loaded, files_frame
 from dolly.ingest.remote import remote_files
 from dolly.ingest.rows import RECORD_SCHEMA, Reading, file_batch, record_batches, record_rows
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def find(
     spark: Callable[[], SparkSession], *, source: str, path: str, suffixes: tuple[str, ...], max_bytes: int
-) -> list[Found]:
+) -> list[SourceFile]:
     """The files at a local or remote path, sorted by uri.
 
     Args:
@@ -46,7 +46,7 @@ def find(
 
 def records_frame(
     spark: SparkSession,
-    files: list[Found],
+    files: list[SourceFile],
     reading: Reading,
     *,
     max_bytes: int,

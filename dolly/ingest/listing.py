@@ -1,10 +1,10 @@
-"""What lies at a source's path: one file, or all that a folder and its sub-folders hold.
+"""Lists the files at a source's path: one file, or all files of a folder and its sub-folders.
 
-Found by ourselves, since Spark passes over names that begin with "_" or "." without a word. Each
-entry comes out, one that can't be read as a file with the reason.
+Spark is not used, since it silently skips names that begin with "_" or ".". Every entry is listed; one that can't be
+read has the reason.
 """
 
-# Descriptors, symlinks and names that are no text are the matter of `os`.
+# `os` handles descriptors, symlinks and names that are not UTF-8.
 # ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH122
 from __future__ import annotations
 
@@ -21,62 +21,62 @@ _CHUNK = 1 << 20
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\\\\]")
 
 
-class Found(NamedTuple):
+class SourceFile(NamedTuple):
     """One file.
 
-    `uri` is its printable path within the source; `identity` stands for it in ids: the uri, or empty
-    for a source that is one file, so that moving the file changes no id. `path` is what opens it.
+    `uri`: its printable path within the source; `file_key`: the part of ids that stands for the file: the uri, or empty
+    if the source is one file, so that ids do not change when the file moves; `path`: the path to open.
     """
 
     uri: str
-    identity: str
+    file_key: str
     path: str
     size: int = 0
     rule: str | None = None
     detail: str = ""
 
 
-def listed(root: str, *, suffixes: Iterable[str], max_bytes: int) -> list[Found]:
+def listed(root: str, *, suffixes: Iterable[str], max_bytes: int) -> list[SourceFile]:
     """The files at a local path, sorted by uri; none if there is nothing.
 
     Args:
-        root: a file, whatever its name, or a folder.
-        suffixes: what the names of a folder's files end with, lower case; others get `unknown_kind`.
+        root: a file with any name, or a folder.
+        suffixes: lower-case suffixes of a folder's files; others get `unknown_kind`.
         max_bytes: size from which a file gets `file_too_large`.
     """
-    # Symlinks that the config itself names are followed to wherever they lead.
+    # Symlinks in the config's path may lead anywhere.
     top = os.path.realpath(root)
     if os.path.isdir(top):
-        found = [judged(one, tuple(suffixes), max_bytes) for one in _walk(top)]
-        return sorted(found, key=lambda one: one.uri)
+        files = [judged(file, tuple(suffixes), max_bytes) for file in _walk(top)]
+        return sorted(files, key=lambda file: file.uri)
     if not os.path.lexists(top):
         return []
-    # The name that the config gives, not that of a symlink's target.
+    # The name in the config, not that of a symlink's target.
     name = printable_name(os.path.basename(os.path.abspath(root)))
     return [judged(_file(name, "", top), ("",), max_bytes)]
 
 
 def printable_name(path: str) -> str:
-    """The path with whatever can't be printed as backslash escapes; no two paths give the same."""
+    """The path with unprintable characters as backslash escapes; different paths stay different."""
     return _HIDDEN.sub(_escaped, path)
 
 
-def checksums(files: list[Found]) -> dict[str, str]:
+def checksums(files: list[SourceFile]) -> dict[str, str]:
     """uri → `checksum` of each file, read with several threads."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return dict(zip((one.uri for one in files), pool.map(_version, files), strict=True))
+        return dict(zip((file.uri for file in files), pool.map(_version, files), strict=True))
 
 
 def checksum(content: bytes) -> str:
-    """What `bronze_files.checksum` holds of a file that could be read."""
+    """The value of `bronze_files.checksum` for a readable file."""
     return hashlib.sha256(content).hexdigest()
 
 
 def open_regular(path: str) -> int:
-    """A descriptor of a regular file; what has been put in its place since it was found is refused.
+    """Opens a regular file; refuses anything that has replaced it since it was listed.
 
     Raises:
-        OSError: it is gone, no regular file any more, or may not be read.
+        OSError: the file is gone, no longer a regular file, or not readable.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -86,11 +86,11 @@ def open_regular(path: str) -> int:
 
 
 def reason(error: OSError) -> str:
-    """What the system says, without the path."""
+    """The system's message, without the path."""
     return error.strerror or str(error)
 
 
-def _version(file: Found) -> str:
+def _version(file: SourceFile) -> str:
     if file.rule:
         return file.rule
     digest = hashlib.sha256()
@@ -103,7 +103,7 @@ def _version(file: Found) -> str:
     return digest.hexdigest()
 
 
-def _walk(top: str) -> Iterator[Found]:
+def _walk(top: str) -> Iterator[SourceFile]:
     folders = [(top, "")]
     while folders:
         folder, prefix = folders.pop()
@@ -112,7 +112,7 @@ def _walk(top: str) -> Iterator[Found]:
                 kinds = [(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries]
         except OSError as error:
             uri = printable_name(prefix) or "./"
-            yield Found(uri, uri, folder, rule="unreadable", detail=reason(error))
+            yield SourceFile(uri, uri, folder, rule="unreadable", detail=reason(error))
             continue
         for name, is_folder, is_link in kinds:
             path = os.path.join(folder, name)
@@ -122,26 +122,26 @@ def _walk(top: str) -> Iterator[Found]:
             uri = printable_name(prefix + name)
             real = os.path.realpath(path) if is_link else path
             if is_link and real != top and not real.startswith(top.rstrip("/") + "/"):
-                yield Found(uri, uri, path, rule="symlink_outside", detail="it leads out of the source's folder")
+                yield SourceFile(uri, uri, path, rule="symlink_outside", detail="it leads out of the source's folder")
             elif not is_link or not os.path.isdir(real):
                 yield _file(uri, uri, real)
-            # Else a symlink to a folder inside, which is no loss: its files are found where they lie.
+            # Otherwise it links to a folder inside the source, whose files are listed there.
 
 
-def _file(uri: str, identity: str, path: str) -> Found:
-    """What lies at a path that holds no symlink."""
+def _file(uri: str, file_key: str, path: str) -> SourceFile:
+    """Describes the file at a path without symlinks."""
     try:
         status = os.stat(path, follow_symlinks=False)
     except OSError as error:
-        return Found(uri, identity, path, rule="unreadable", detail=reason(error))
+        return SourceFile(uri, file_key, path, rule="unreadable", detail=reason(error))
     if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a symlink to itself"}
         kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
-        return Found(uri, identity, path, rule="not_a_file", detail=f"it is {kind}")
-    return Found(uri, identity, path, status.st_size)
+        return SourceFile(uri, file_key, path, rule="not_a_file", detail=f"it is {kind}")
+    return SourceFile(uri, file_key, path, status.st_size)
 
 
-def judged(file: Found, suffixes: tuple[str, ...], max_bytes: int) -> Found:
+def judged(file: SourceFile, suffixes: tuple[str, ...], max_bytes: int) -> SourceFile:
     """The file, with the rule that it breaks by its name or size."""
     if file.rule is None and not file.uri.lower().endswith(suffixes):
         name, suffix = os.path.splitext(file.uri)

@@ -1,7 +1,7 @@
-"""A list of files → their bytes on the executors, spread over tasks of nearly equal size.
+"""Loads files on the executors, in tasks of nearly equal size.
 
-Local files are opened by their path, whatever their names are; those of a remote store (a path with
-"://") are read by Spark, which knows the object stores.
+Local files are opened by their path, with any name; Spark reads those of a remote store (a path with
+"://").
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from dolly.ingest.listing import Found, open_regular, reason
+from dolly.ingest.listing import SourceFile, open_regular, reason
 from dolly.ingest.record import Record, file_fault
 from dolly.ingest.remote import remote_contents
 
@@ -24,9 +24,9 @@ _BYTES_PER_TASK = 32 << 20
 
 
 class Loaded(NamedTuple):
-    """A file's bytes, or the fault for which there are none."""
+    """A file's bytes, or the fault that prevented reading it."""
 
-    found: Found
+    source_file: SourceFile
     content: bytes
     fault: Record | None
 
@@ -34,7 +34,9 @@ class Loaded(NamedTuple):
 Handler = Callable[[Iterator[Loaded]], "Iterator[pa.RecordBatch]"]
 
 
-def files_frame(spark: SparkSession, files: list[Found], handle: Handler, schema: str, *, max_bytes: int) -> DataFrame:
+def files_frame(
+    spark: SparkSession, files: list[SourceFile], handle: Handler, schema: str, *, max_bytes: int
+) -> DataFrame:
     """The rows that `handle` makes of the files.
 
     Args:
@@ -44,13 +46,13 @@ def files_frame(spark: SparkSession, files: list[Found], handle: Handler, schema
         schema: of the rows.
         max_bytes: a file that has grown beyond it is not read.
     """
-    local = [one for one in files if "://" not in one.path or one.rule]
-    remote = {one.path: one for one in files if "://" in one.path and not one.rule}
+    local = [file for file in files if "://" not in file.path or file.rule]
+    remote = {file.path: file for file in files if "://" in file.path and not file.rule}
     groups = balanced(local, tasks=_tasks(spark, local))
 
     def read_local(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         tasks = (task for batch in batches for task in batch.column("id").to_pylist())
-        return handle(load(one, max_bytes) for task in tasks for one in groups[task])
+        return handle(load(file, max_bytes) for task in tasks for file in groups[task])
 
     def read_remote(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         pairs = (
@@ -68,31 +70,31 @@ def files_frame(spark: SparkSession, files: list[Found], handle: Handler, schema
     return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
 
 
-def balanced(files: list[Found], *, tasks: int) -> list[list[Found]]:
+def balanced(files: list[SourceFile], *, tasks: int) -> list[list[SourceFile]]:
     """The files in at most `tasks` groups of nearly equal size (largest first, to the lightest group)."""
-    groups: list[list[Found]] = [[] for _ in range(min(tasks, len(files)))]
+    groups: list[list[SourceFile]] = [[] for _ in range(min(tasks, len(files)))]
     weights = [(0, group) for group in range(len(groups))]
-    for file in sorted(files, key=lambda one: (-one.size, one.uri)):
+    for file in sorted(files, key=lambda entry: (-entry.size, entry.uri)):
         weight, group = heapq.heappop(weights)
         groups[group].append(file)
         heapq.heappush(weights, (weight + file.size + 1, group))
     return groups
 
 
-def load(found: Found, max_bytes: int) -> Loaded:
+def load(file: SourceFile, max_bytes: int) -> Loaded:
     """Reads a local file."""
-    if found.rule is not None:
-        return Loaded(found, b"", file_fault(found.rule, found.detail))
+    if file.rule is not None:
+        return Loaded(file, b"", file_fault(file.rule, file.detail))
     try:
-        with os.fdopen(open_regular(found.path), "rb") as stream:
+        with os.fdopen(open_regular(file.path), "rb") as stream:
             content = stream.read(max_bytes + 1)
     except OSError as error:
-        return Loaded(found, b"", file_fault("unreadable", reason(error)))
+        return Loaded(file, b"", file_fault("unreadable", reason(error)))
     if len(content) > max_bytes:
-        return Loaded(found, b"", file_fault("file_too_large", f"it has grown to more than {max_bytes:,} bytes"))
-    return Loaded(found, content, None)
+        return Loaded(file, b"", file_fault("file_too_large", f"it has grown to more than {max_bytes:,} bytes"))
+    return Loaded(file, content, None)
 
 
-def _tasks(spark: SparkSession, files: list[Found]) -> int:
+def _tasks(spark: SparkSession, files: list[SourceFile]) -> int:
     cores = spark.sparkContext.defaultParallelism
-    return max(cores * _TASKS_PER_CORE, sum(one.size for one in files) // _BYTES_PER_TASK)
+    return max(cores * _TASKS_PER_CORE, sum(file.size for file in files) // _BYTES_PER_TASK)

@@ -1,6 +1,6 @@
 """Files of an object store or cluster file system, listed and read by Spark.
 
-Spark passes over names that begin with "_" or "."; here, that can't be helped.
+Spark skips names that begin with "_" or "."; for these stores there is no other way.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import re
 from typing import TYPE_CHECKING
 
 from dolly.errors import DataError
-from dolly.ingest.listing import Found, judged, printable_name
+from dolly.ingest.listing import SourceFile, judged, printable_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def remote_files(spark: SparkSession, root: str, *, suffixes: tuple[str, ...], max_bytes: int) -> list[Found]:
-    """The files at a URI, a file's or a folder's, sorted by their path.
+def remote_files(spark: SparkSession, root: str, *, suffixes: tuple[str, ...], max_bytes: int) -> list[SourceFile]:
+    """The files at the URI of a file or a folder, sorted by path.
 
     Args:
         spark: the session.
         root: the URI.
-        suffixes: what the names of a folder's files end with, lower case.
+        suffixes: lower-case suffixes of a folder's files.
         max_bytes: size from which a file gets `file_too_large`.
 
     Raises:
@@ -42,11 +42,11 @@ def remote_files(spark: SparkSession, root: str, *, suffixes: tuple[str, ...], m
     for entry in entries:
         path = _path(entry["path"])
         if path == top:
-            uri, identity = printable_name(path.rpartition("/")[2]), ""
+            uri, file_key = printable_name(path.rpartition("/")[2]), ""
         else:
-            uri = identity = printable_name(path.removeprefix(top + "/"))
-        found = Found(uri, identity, _with_slashes(entry["path"]), entry["length"])
-        files.append(judged(found, suffixes if identity else ("",), max_bytes))
+            uri = file_key = printable_name(path.removeprefix(top + "/"))
+        file = SourceFile(uri, file_key, _with_slashes(entry["path"]), entry["length"])
+        files.append(judged(file, suffixes if file_key else ("",), max_bytes))
     return sorted(files)
 
 
@@ -60,17 +60,17 @@ def remote_contents(spark: SparkSession, paths: list[str]) -> DataFrame:
     return _binary(spark, literal).select(bare.alias("path"), "content")
 
 
-def remote_checksums(spark: SparkSession, files: list[Found]) -> dict[str, str]:
+def remote_checksums(spark: SparkSession, files: list[SourceFile]) -> dict[str, str]:
     """uri → sha256 of each file, computed on the executors."""
     from pyspark.sql import functions as F
 
-    uris = {one.path: one.uri for one in files}
+    uris = {file.path: file.uri for file in files}
     rows = remote_contents(spark, list(uris)).select("path", F.sha2("content", 256).alias("checksum")).collect()
     return {uris[row["path"]]: row["checksum"] for row in rows}
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of Spark or of the JVM says, and what its first cause says, without the traces."""
+    """The messages of an exception of Spark or of the JVM and of its first cause, without traces."""
     java = getattr(error, "java_exception", None)
     step = java or getattr(error, "_origin", None)
     texts = [str(java.getMessage() if java else error)]
@@ -86,7 +86,7 @@ def _binary(spark: SparkSession, paths: list[str]) -> DataFrame:
 
 
 def _path(uri: str) -> str:
-    """What follows the scheme and the host; no part of a name is taken for a query."""
+    """The path of a URI; unlike urlsplit it takes no part of a name for a query."""
     return re.sub(r"^[A-Za-z0-9+.-]+:(//[^/]*)?", "", uri)
 
 

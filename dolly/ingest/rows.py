@@ -32,7 +32,7 @@ _BATCH_CHARACTERS = 16_000_000
 
 
 class Reading(NamedTuple):
-    """How a source's records are read; plain values, so that it can be sent to the executors."""
+    """Settings for reading a source's records; plain values, which can be sent to the executors."""
 
     source: str
     file_format: str
@@ -43,26 +43,26 @@ class Reading(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Records of one file or table, with what its rows share."""
+    """Records of one file or table, with the values that its rows share."""
 
     uri: str
-    identity: str
+    file_key: str
     checksum: str
     size: int | None
     records: Iterable[Record]
 
 
-def file_tag(*, source: str, identity: str, version: str, settings: str) -> str:
+def file_tag(*, source: str, file_key: str, version: str, settings: str) -> str:
     """First part of the ids of a file's rejected rows, 16 hexadecimal digits.
 
-    `rejected` has no column for the file. By the tag, one sees which file and which version of it a
-    row comes from, and so whether the rows are still those of the file as it is now.
+    `rejected` has no column for the file. The tag identifies the file and its version, and so shows whether the rows
+    belong to the file's current content.
     """
-    return _sha256(f"{source}\0{identity}\0{version}\0{settings}")[:16]
+    return _sha256(f"{source}\0{file_key}\0{version}\0{settings}")[:16]
 
 
 def masked_tag(tag: str, masking: str) -> str:
-    """The tag of rows that are masked: another one when the masking changes, so that the rows are made again.
+    """The tag of masked rows; it changes with the masking, so that the rows are written again.
 
     Args:
         tag: from `file_tag`.
@@ -76,7 +76,7 @@ def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
 
     An `id` that the data have is no key here: records that share one and differ are all kept.
     """
-    tag = file_tag(source=reading.source, identity=batch.identity, version=batch.checksum, settings=reading.settings)
+    tag = file_tag(source=reading.source, file_key=batch.file_key, version=batch.checksum, settings=reading.settings)
     field, columns, required = reading.columns.get("instances"), reading.columns, reading.required
     seen: Counter[bytes] = Counter()
     for whole in batch.records:
@@ -86,7 +86,7 @@ def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
             # calls it a duplicate, and keep their ids when others are inserted between them.
             content = hashlib.sha256(record.text.encode()).digest()
             seen[content] += 1
-            record_id = _sha256(f"{reading.source}\0{batch.identity}\0{content.hex()}\0{seen[content]}")
+            record_id = _sha256(f"{reading.source}\0{batch.file_key}\0{content.hex()}\0{seen[content]}")
             head = (batch.uri, batch.checksum, batch.size, record_id)
             if isinstance(result, Record):
                 position, _, raw, rule, detail = result
@@ -98,11 +98,11 @@ def record_rows(batch: Batch, reading: Reading) -> Iterator[tuple[Any, ...]]:
 
 def file_batch(file: Loaded, reading: Reading) -> Batch:
     """The records of a file, or its fault."""
-    found = file.found
+    source_file = file.source_file
     if file.fault is not None:
-        return Batch(found.uri, found.identity, file.fault.rule or "", found.size, [file.fault])
+        return Batch(source_file.uri, source_file.file_key, file.fault.rule or "", source_file.size, [file.fault])
     parsed = records(file.content, reading.file_format, max_characters=reading.max_characters)
-    return Batch(found.uri, found.identity, checksum(file.content), len(file.content), parsed)
+    return Batch(source_file.uri, source_file.file_key, checksum(file.content), len(file.content), parsed)
 
 
 def arrow_batches(

@@ -52,9 +52,14 @@ def _answer(content: bytes, name: str, limits: Limits, memory: _Memory) -> tuple
     try:
         memory.allow(len(content), name)
         try:
-            found = convert(content, name, limits)
-            header = {"title": found.title, "kind": found.kind, "pages": found.pages, "notes": found.notes}
-            return header, found.markdown.encode()
+            converted = convert(content, name, limits)
+            header = {
+                "title": converted.title,
+                "kind": converted.kind,
+                "pages": converted.pages,
+                "notes": converted.notes,
+            }
+            return header, converted.markdown.encode()
         finally:
             memory.lift()
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""A source of the config → what it holds now, and how its rows are made."""
+"""Opens a source of the config: lists its files and builds the frame of its rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dolly.config_data import Ingest, Source
 from dolly.ingest import warehouse
 from dolly.ingest.arrow_folder import download
 from dolly.ingest.files import find, records_frame
-from dolly.ingest.listing import Found, checksums
+from dolly.ingest.listing import SourceFile, checksums
 from dolly.ingest.parse import SUFFIXES
 from dolly.ingest.remote import remote_checksums
 from dolly.ingest.rows import Reading
@@ -24,7 +24,7 @@ from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Raised when the same bytes give other rows than before, so that all files are read again.
+# Incremented when the same bytes give other rows, so that all files are read again.
 _PARSER = 1
 _LIMITS_OF_RECORDS = {"max_file_megabytes", "max_record_characters"}
 
@@ -32,20 +32,20 @@ Frame = Callable[[frozenset[str]], "DataFrame"]
 
 
 class Opened(NamedTuple):
-    """A source as it is now.
+    """The current state of a source.
 
-    `identities` is uri → identity; `versions` uri → checksum of those that may be as they were;
-    `frame` makes the rows of the uris to be read.
+    `file_keys`: uri → key of each file; `versions`: uri → checksum of files that may be unchanged;
+    `frame`: builds the rows of the uris to read.
     """
 
-    identities: dict[str, str]
+    file_keys: dict[str, str]
     versions: dict[str, str]
     frame: Frame
     one_file: bool
 
 
 def settings_hash(source: Source, limits: Ingest) -> str:
-    """A hash of all that decides, beside a file's bytes, which rows it gives."""
+    """Hash of everything besides a file's bytes that determines its rows."""
     documents = source.holds_documents
     others = {"max_record_characters"} if documents else set(Ingest.model_fields) - _LIMITS_OF_RECORDS
     parts = {
@@ -60,7 +60,7 @@ def settings_hash(source: Source, limits: Ingest) -> str:
 
 
 def target(source: Source) -> Table:
-    """The table that the source's rows go to."""
+    """The table for the source's rows."""
     return BRONZE_DOCUMENTS if source.holds_documents else BRONZE_EXAMPLES
 
 
@@ -74,16 +74,16 @@ def open_source(
     allow_network: bool,
     scratch: ExitStack,
 ) -> Opened:
-    """Looks at a source; of files that may have changed, the bytes are hashed.
+    """Lists a source's files, and hashes those that may be unchanged.
 
     Args:
-        spark: gives the session; not called for local files.
+        spark: returns the session; not called for local files.
         source: the source.
-        limits: of files and records.
-        known: what `bronze_files` holds of it.
-        settings: as `settings_hash`.
+        limits: limits of files and records.
+        known: the source's rows of `bronze_files`, by uri.
+        settings: from `settings_hash`.
         allow_network: may a hub be asked?
-        scratch: holds what must stay until the rows are written.
+        scratch: closed when the rows are written.
 
     Raises:
         DataError: there is nothing, or it can't be read.
@@ -91,7 +91,7 @@ def open_source(
     """
     if source.holds_documents or source.format in SUFFIXES:
         return _files(spark, source, limits, known, settings)
-    # Spark would take a table that it still holds for one of the same place, even where it has changed.
+    # Spark would otherwise use a cached table of the same location, even if it has changed.
     scratch.callback(spark().catalog.clearCache)
     snapshot = _snapshot(spark(), source, allow_network, scratch)
     reading = _reading(source, limits, settings)
@@ -113,30 +113,34 @@ def _files(
     else:
         suffixes = SUFFIXES[source.format]
     max_bytes = limits.max_file_megabytes << 20
-    found = find(spark, source=source.name, path=source.path, suffixes=suffixes, max_bytes=max_bytes)
+    listing = find(spark, source=source.name, path=source.path, suffixes=suffixes, max_bytes=max_bytes)
 
     def frame(read: frozenset[str]) -> DataFrame:
-        files = [one for one in found if one.uri in read]
+        files = [file for file in listing if file.uri in read]
         if documents:
             return _documents(spark(), files, source, limits, settings)
         return records_frame(spark(), files, _reading(source, limits, settings), max_bytes=max_bytes)
 
-    same = [one for one in found if (row := known.get(one.uri)) and (row.settings, row.size) == (settings, one.size)]
+    same = [
+        file for file in listing if (row := known.get(file.uri)) and (row.settings, row.size) == (settings, file.size)
+    ]
     return Opened(
-        {one.uri: one.identity for one in found},
+        {file.uri: file.file_key for file in listing},
         _versions(spark, same),
         frame,
-        one_file=not documents and not found[0].identity,
+        one_file=not documents and not listing[0].file_key,
     )
 
 
-def _versions(spark: Callable[[], SparkSession], files: list[Found]) -> dict[str, str]:
-    remote = [one for one in files if "://" in one.path and not one.rule]
-    local = [one for one in files if "://" not in one.path or one.rule]
+def _versions(spark: Callable[[], SparkSession], files: list[SourceFile]) -> dict[str, str]:
+    remote = [file for file in files if "://" in file.path and not file.rule]
+    local = [file for file in files if "://" not in file.path or file.rule]
     return checksums(local) | (remote_checksums(spark(), remote) if remote else {})
 
 
-def _documents(spark: SparkSession, files: list[Found], source: Source, limits: Ingest, settings: str) -> DataFrame:
+def _documents(
+    spark: SparkSession, files: list[SourceFile], source: Source, limits: Ingest, settings: str
+) -> DataFrame:
     from dolly.ingest.convert import Limits
     from dolly.ingest.documents import documents_frame
 

@@ -1,6 +1,6 @@
 """The ingest stage: the config's sources → `bronze_examples`, `bronze_documents`, `bronze_files`, `rejected`.
 
-All sources are read before anything is written, so a run that stops on bad data has changed nothing.
+All sources are read before anything is written, so that a run that fails on bad data changes nothing.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> StageResult:
-    """Brings each source's rows in the bronze tables in line with what the source holds."""
+    """Updates the bronze tables to the current content of each source."""
     config, tables = context.config, context.tables
     with context.tracker.stage("ingest") as stage, ExitStack() as scratch:
-        there = rejections(tables, config.name)
-        parts = [_read(context, source, there, scratch) for source in config.sources]
-        gone = stale(parts, there)
+        earlier = rejections(tables, config.name)
+        parts = [_read(context, source, earlier, scratch) for source in config.sources]
+        gone = stale(parts, earlier)
         changes: dict[str, Changes] = {}
         if gone or any(part.rewritten for part in parts):
             changes = commit(context.spark, tables, parts, gone, dataset=config.name)
-            there = rejections(tables, config.name)
+            earlier = rejections(tables, config.name)
         for part in parts:
-            _report(context, stage, part, changes.get(part.source), there.rules.get(part.source, Counter()))
+            _report(context, stage, part, changes.get(part.source), earlier.rules.get(part.source, Counter()))
         return stage.result()
 
 
-def _read(context: Context, source: Source, there: Rejections, scratch: ExitStack) -> Part:
-    """Looks at one source and reads what is new of it."""
+def _read(context: Context, source: Source, earlier: Rejections, scratch: ExitStack) -> Part:
+    """Lists one source and reads its new and changed files."""
     config, tables = context.config, context.tables
     table, settings = target(source), settings_hash(source, config.ingest)
     known = known_files(tables, table, dataset=config.name, source=source.name)
@@ -57,21 +57,21 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
         allow_network=config.allow_network,
         scratch=scratch,
     )
-    found = difference(
+    changed = difference(
         source=source.name,
-        identities=opened.identities,
+        file_keys=opened.file_keys,
         versions=opened.versions,
         settings=settings,
         known=known,
-        there=there,
+        earlier=earlier,
         masking=privacy.sha256 if privacy else "",
     )
     frame, results = None, {}
     counts: Counter[str | None] = Counter()
-    for uri in found.unchanged:
+    for uri in changed.unchanged:
         counts[None] += known[uri].records - known[uri].rejected
-    if found.read:
-        frame = opened.frame(found.read).persist()
+    if changed.read:
+        frame = opened.frame(changed.read).persist()
         scratch.callback(frame.unpersist)
         results = _results(frame, settings, counts)
     require_usable(
@@ -84,12 +84,12 @@ def _read(context: Context, source: Source, there: Rejections, scratch: ExitStac
         one_file=opened.one_file,
     )
     return Part(
-        *(source.name, source.visibility, table, settings, opened.identities, known, found, frame, results, privacy)
+        *(source.name, source.visibility, table, settings, opened.file_keys, known, changed, frame, results, privacy)
     )
 
 
 def _results(frame: DataFrame, settings: str, counts: Counter[str | None]) -> dict[str, FileRow]:
-    """Makes the frame's rows and counts them by file and rule, in one pass."""
+    """Computes the frame and counts its rows by file and rule, in one pass."""
     results: dict[str, FileRow] = {}
     for uri, checksum, size, rule, count in frame.groupBy("uri", "checksum", "bytes", "rule").count().collect():
         counts[rule] += count
@@ -99,7 +99,7 @@ def _results(frame: DataFrame, settings: str, counts: Counter[str | None]) -> di
 
 
 def _report(context: Context, stage: StageRun, part: Part, changes: Changes | None, rules: Counter[str]) -> None:
-    tables, files, found = context.tables, part.files.values(), part.difference
+    tables, files, file_changes = context.tables, part.files.values(), part.difference
     rows, bronze, rejected = (
         sum(row.records for row in files),
         tables.rows(part.table, dataset=context.config.name, source=part.source),
@@ -113,8 +113,8 @@ def _report(context: Context, stage: StageRun, part: Part, changes: Changes | No
     changed = changes or Changes(tables.version(part.table))
     text = f"{part.source}: {rows:,} {noun} in = {bronze:,} bronze + {rejected:,} rejected ({changed})"
     if part.folder:
-        same = len(found.unchanged)
-        text += f"; {same:,} files unchanged, {len(found.read):,} read, {len(found.removed):,} removed"
+        same = len(file_changes.unchanged)
+        text += f"; {same:,} files unchanged, {len(file_changes.read):,} read, {len(file_changes.removed):,} removed"
     context.say(text)
     if rules:
         most_first = sorted(rules.items(), key=lambda item: (-item[1], item[0]))

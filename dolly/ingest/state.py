@@ -24,7 +24,7 @@ _IN_PROGRESS = ""
 
 
 class FileRow(NamedTuple):
-    """A row of `bronze_files`; `size` in bytes, None where there are none."""
+    """A row of `bronze_files`; `size` in bytes, None for a table."""
 
     checksum: str
     size: int | None
@@ -34,7 +34,7 @@ class FileRow(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Uris of a source's files: to be read; gone; as they were."""
+    """Uris of a source's files that must be read, were removed, or are unchanged."""
 
     read: frozenset[str]
     removed: frozenset[str]
@@ -49,16 +49,16 @@ class Rejections(NamedTuple):
 
 
 def known_files(tables: Tables, table: Table, *, dataset: str, source: str) -> dict[str, FileRow]:
-    """uri → row of `bronze_files`, for one source; all in progress where `table` holds another number of rows."""
+    """uri → row of `bronze_files`, for one source; all in progress if `table` has another number of rows."""
     if not tables.exists(BRONZE_FILES):
         return {}
     names = ["uri", "checksum", "bytes", "settings", "records", "rejected"]
     rows = tables.read_arrow(BRONZE_FILES, columns=names, scope=dataset, source=source).to_pydict()
     known = {uri: FileRow(*values) for uri, *values in zip(*(rows[name] for name in names), strict=True)}
-    there = tables.rows(table, dataset=dataset, source=source) if tables.exists(table) else 0
-    if there == sum(row.records - row.rejected for row in known.values()):
+    stored = tables.rows(table, dataset=dataset, source=source) if tables.exists(table) else 0
+    if stored == sum(row.records - row.rejected for row in known.values()):
         return known
-    # A kill after new files' rows were written, before those of `bronze_files` were.
+    # The run was killed between the rows of new files and those of `bronze_files`.
     return {uri: in_progress(row) for uri, row in known.items()}
 
 
@@ -78,34 +78,34 @@ def rejections(tables: Tables, dataset: str) -> Rejections:
 def difference(
     *,
     source: str,
-    identities: Mapping[str, str],
+    file_keys: Mapping[str, str],
     versions: Mapping[str, str],
     settings: str,
     known: Mapping[str, FileRow],
-    there: Rejections,
+    earlier: Rejections,
     masking: str = "",
 ) -> Difference:
-    """Compares what a source holds with what is known of it.
+    """Compares a source's files with `bronze_files`.
 
     Args:
-        source: its name.
-        identities: uri → identity of each file.
-        versions: uri → checksum, of the files that may be as they were.
-        settings: hash of how they are read.
-        known: what `bronze_files` holds of them.
-        there: the data set's rejected rows.
+        source: the source's name.
+        file_keys: uri → key of each file.
+        versions: uri → checksum of the files that may be unchanged.
+        settings: hash of the settings for reading them.
+        known: the source's rows of `bronze_files`, by uri.
+        earlier: the data set's rejected rows.
         masking: hash of how rejected rows are masked; empty where they are not.
     """
     read: set[str] = set()
     unchanged: set[str] = set()
-    for uri, identity in identities.items():
+    for uri, file_key in file_keys.items():
         row = known.get(uri)
         if row is None or row.settings != settings or not row.checksum or row.checksum != versions.get(uri):
             read.add(uri)
             continue
-        tag = file_tag(source=source, identity=identity, version=row.checksum, settings=settings)
-        (unchanged if len(there.ids.get(masked_tag(tag, masking), ())) == row.rejected else read).add(uri)
-    removed = known.keys() - identities.keys()
+        tag = file_tag(source=source, file_key=file_key, version=row.checksum, settings=settings)
+        (unchanged if len(earlier.ids.get(masked_tag(tag, masking), ())) == row.rejected else read).add(uri)
+    removed = known.keys() - file_keys.keys()
     return Difference(frozenset(read), frozenset(removed), frozenset(unchanged))
 
 

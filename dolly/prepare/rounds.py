@@ -11,7 +11,7 @@ def split_rounds(turns: Turns, *, max_tokens: int, count: Callable[[Turns], int]
     """Splits a conversation at turn borders; each part holds as many whole rounds as fit.
 
     A round is a user turn and all turns up to the next one. A system turn at the head is repeated in
-    each part. A round that is too long by itself becomes a part of its own, for the caller to cut.
+    each part. A round that alone is too long becomes a separate part, which the caller cuts.
 
     `count` is called once for the conversation and, if that is too long, once per round: each token is
     counted twice, however many rounds a part holds. For this the counts must add up, as those of

@@ -154,7 +154,7 @@ def _mixed(good: DataFrame, config: Config) -> DataFrame:
 def _rejected(bad: DataFrame, *, dataset: str) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # A part of a conversation has a row of its own, the first one under the conversation's id.
+    # Each part of a conversation has its own row; the first has the conversation's id.
     row_id = F.when(F.col("part") == 0, F.col("example_id")).otherwise(F.concat_ws("#", "example_id", "part"))
     texts = F.concat_ws("\n", F.transform("turns", lambda turn: turn["content"]))
     rows = bad.withColumns({"row_id": row_id, "before": texts})

@@ -1,1 +1,1 @@
-"""Gated weights → the MLflow registry, with aliases `challenger` and `champion`."""
+"""Evaluated weights → the MLflow registry, with aliases `challenger` and `champion`."""

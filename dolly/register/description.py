@@ -1,4 +1,4 @@
-"""What a person reads in MLflow about a registered model: Markdown."""
+"""Descriptions of registered models in MLflow, as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dolly.train.lookup import Training
 
 
 def describe_model(name: str) -> str:
-    """What the registered model is, and how its aliases are used."""
+    """Describes a registered model and its aliases."""
     return (
         "A language model fine-tuned by Dolly.\n\n"
         "- `challenger`: the version that was registered last\n"
@@ -19,7 +19,7 @@ def describe_model(name: str) -> str:
 
 
 def describe_version(training: Training, evaluation: Evaluation, reasons: Sequence[str]) -> str:
-    """What one version comes from, what it measured, and the gate's verdict."""
+    """Describes one version: its origin, its metrics and the gate's verdict."""
     spec, result = training.spec, training.result
     rows = {
         "data set": f"`{spec.dataset}`, gold_examples version {training.card['gold_version']}",
@@ -43,7 +43,7 @@ def _method(training: Training) -> str:
 
 
 def _figures(evaluation: Evaluation) -> str:
-    """Before and after, side by side."""
+    """A table of the metrics before and after training."""
     figures = evaluation.figures
     rows = {}
     if "fact_accuracy_after" in figures:

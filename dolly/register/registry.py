@@ -1,6 +1,6 @@
-"""The MLflow registry: models are registered with hashes of what they come from, and found by alias.
+"""The MLflow registry: models are registered with the hashes of their inputs and loaded by alias.
 
-`dolly.tracking.connect` says which tracking server and which registry; they may be two.
+`dolly.tracking.connect` sets the tracking server and the registry, which may be different servers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def add_version(name: str, folder: Path, *, tags: dict[str, Any]) -> str:
 
     Args:
         name: the registered model.
-        folder: weights, tokenizer and card that the train stage left.
-        tags: what the version comes from.
+        folder: weights, tokenizer and card, as the train stage writes them.
+        tags: the version's origin.
     """
     import importlib.metadata
 
@@ -42,7 +42,7 @@ def add_version(name: str, folder: Path, *, tags: dict[str, Any]) -> str:
         transformers_model=str(folder),
         name="model",
         task="llm/v1/chat",
-        # Given, because MLflow would otherwise look for more than the model needs.
+        # Without this, MLflow would infer more packages than the model needs.
         pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in packages],
         metadata={key: str(value) for key, value in tags.items()},
     )
@@ -51,7 +51,7 @@ def add_version(name: str, folder: Path, *, tags: dict[str, Any]) -> str:
 
 
 def set_alias(name: str, alias: str, version: str) -> bool:
-    """Points an alias at a version; returns whether that changed anything."""
+    """Points an alias at a version; returns True if it pointed elsewhere before."""
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -71,7 +71,7 @@ def describe(name: str, version: str, *, model: str, text: str) -> None:
 
 
 def version_tags(name: str, version: str) -> dict[str, str]:
-    """What a version comes from, as it was registered: `dataset`, `gold_version`, `training_set` and others."""
+    """The tags of a version: `dataset`, `gold_version`, `training_set` and others."""
     import mlflow
 
     return dict(mlflow.MlflowClient().get_model_version(name, version).tags)
@@ -90,13 +90,13 @@ def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel,
     try:
         version = client.get_model_version_by_alias(uri_name, alias).version
     except MlflowException as error:
-        known = [model.name for model in client.search_registered_models()]
-        there = ", ".join(known) or "none"
-        if uri_name in known:
+        names = [model.name for model in client.search_registered_models()]
+        registered = ", ".join(names) or "none"
+        if uri_name in names:
             aliases = client.get_registered_model(uri_name).aliases
-            there = f"{uri_name} with {', '.join(sorted(aliases)) or 'no alias'}"
+            registered = f"{uri_name} with {', '.join(sorted(aliases)) or 'no alias'}"
         raise ModelError(
-            found=f"no registered model {uri_name}@{alias} (registered: {there})",
+            found=f"no registered model {uri_name}@{alias} (registered: {registered})",
             expected="a model that passed the gate",
             fix="run dolly run CONFIG, or name another model or alias",
         ) from error
@@ -108,10 +108,10 @@ def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel,
 
 
 def only_model() -> str:
-    """The name of the registered model, where there is just one.
+    """The name of the only registered model.
 
     Raises:
-        ModelError: there is none, or a choice.
+        ModelError: there is none, or more than one.
     """
     import mlflow
 

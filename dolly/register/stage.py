@@ -1,4 +1,4 @@
-"""The register stage: evaluated weights become `challenger`; those that pass the gate `champion`."""
+"""The register stage: evaluated weights become `challenger`, and `champion` if they pass the gate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> StageResult:
-    """Registers the training that the config names, once for the same weights, judged by the config's gate.
+    """Registers the training that the config names, unless its weights are registered, and sets the aliases.
 
     Raises:
-        DataError: that training is not finished, or not evaluated as the config says.
+        DataError: the training is not finished, or has no evaluation of this config.
     """
     config, name = context.config, context.config.register_.name
     training = finished_training(config, context.state, context.tables)
@@ -63,7 +63,7 @@ def _evaluation(context: Context, training: Training) -> Evaluation:
 
 
 def _tags(training: Training, evaluation: Evaluation) -> dict[str, Any]:
-    """What a version comes from."""
+    """Tags with a version's origin."""
     card = training.card
     return {
         "weights_sha256": evaluation.weights_sha256,

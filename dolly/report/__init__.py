@@ -1,4 +1,4 @@
-"""The report of a data run: what came in, what became of it and why, as one page and as figures.
+"""The report of a data run: rows read, rows kept and rows rejected with the reasons, as a page and as figures.
 
 page, figures = data_report(tables, spark, dataset=config.name, sources=config.sources, previous=None)
 """
@@ -28,19 +28,18 @@ def data_report(
     previous: Mapping[str, Any] | None,
     training_set: str | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Reports on the tables as they are now; of those that do not exist yet nothing is said.
+    """Builds the report of the tables' newest versions; tables that do not exist are left out.
 
     Args:
-        tables: where the tables lie.
+        tables: the tables to read.
         spark: the session.
         dataset: name of the config.
         sources: the config's sources, for their names and visibilities.
-        previous: the figures of the run before, to show what has changed; None for the first run.
-        training_set: hash of the training set that prepare made; None finds the one that gold stands for.
+        previous: the figures of the previous run, to show the changes; None for the first run.
+        training_set: hash of the training set that prepare made; None: the training set of the current gold rows.
 
     Returns:
-        The page as HTML that needs no other file, and its figures as values that JSON can hold.
-        Equal tables give an equal page.
+        The page as a self-contained HTML file, and its figures as JSON values. Equal tables give an equal page.
     """
     figures = figures_of(tables, spark, dataset=dataset, sources=sources, training_set=training_set)
     return page_of(figures, None if previous is None else changes(figures, previous)), figures

@@ -1,4 +1,4 @@
-"""What the tables hold, counted by Spark: one pass over each, of narrow columns, into few rows."""
+"""Counts the rows of the tables with Spark: one pass over narrow columns of each table."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from dolly.tables import Tables
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-# How `rejected.detail` begins for a benchmark's question, and how it names the row that was kept.
+# The start of `rejected.detail` for a benchmark's question, and its text for a duplicate of a kept row.
 _BENCHMARK = r"([a-z][a-z0-9_]*):\S"
 KEPT = r"same as (\S+)"
-# Rows of `rejected` that stand for a file, or for all of it that follows a fault.
+# Rows of `rejected` that stand for a whole file, or for the rest of a file after a fault.
 _WHOLE_FILE = "stage = 'ingest' AND position < 0"
 
 
@@ -37,7 +37,7 @@ class Data(NamedTuple):
     names: Sequence[str]
 
     def frame(self, table: Table) -> DataFrame | None:
-        """The data set's rows, of bronze those of the config's sources; None where there is no such table."""
+        """The data set's rows, in bronze only those of the config's sources; None if the table does not exist."""
         from pyspark.sql import functions as F
 
         if not self.tables.exists(table):
@@ -52,7 +52,7 @@ def collected(frame: DataFrame) -> list[dict[str, Any]]:
 
 
 def files(data: Data) -> list[dict[str, Any]]:
-    """`source`, `files`, `records`, `bytes` of what was ingested."""
+    """`source`, `files`, `records`, `bytes` of the ingested files."""
     from pyspark.sql import functions as F
 
     frame = data.frame(BRONZE_FILES)
@@ -71,7 +71,7 @@ def bronze_examples(data: Data) -> list[dict[str, Any]]:
 
 
 def bronze_documents(data: Data) -> list[dict[str, Any]]:
-    """`source`, `kind`, `rows`, `pages`, `with_notes` (something was left out of them)."""
+    """`source`, `kind`, `rows`, `pages`, `with_notes` (parts were left out)."""
     from pyspark.sql import functions as F
 
     frame = data.frame(BRONZE_DOCUMENTS)
@@ -112,7 +112,7 @@ def checked(data: Data) -> list[dict[str, Any]]:
 def silver_examples(data: Data) -> list[dict[str, Any]]:
     """`source`, `language`, `flags`, buckets `question` and `answer`; rows, sums and largest of each.
 
-    All that is asked of silver comes of this one reading of the texts, its widest column.
+    One pass over the texts, the widest column, gives all figures of silver.
     """
     from pyspark.sql import functions as F
 
@@ -120,10 +120,10 @@ def silver_examples(data: Data) -> list[dict[str, Any]]:
     if frame is None:
         return []
 
-    def characters(role: str, place: int) -> Column:
+    def characters(role: str, index: int) -> Column:
         said = F.filter("turns", lambda turn: turn["role"] == role)
         every = F.aggregate(said, F.lit(0), lambda sum_, turn: sum_ + F.length(turn["content"]))
-        return F.when(F.size("turns") == 2, F.length(F.get("turns", F.lit(place))["content"])).otherwise(every)
+        return F.when(F.size("turns") == 2, F.length(F.get("turns", F.lit(index))["content"])).otherwise(every)
 
     topic = (F.coalesce("category", F.lit("")) != "").cast("int")
     narrow = frame.select(
@@ -182,7 +182,7 @@ def rejected(data: Data) -> list[dict[str, Any]]:
 
 
 def whole_files(data: Data, *, most: int) -> list[dict[str, Any]]:
-    """`source`, `rule`, `reason`, `detail` of files of which nothing, or no more, could be used."""
+    """`source`, `rule`, `reason`, `detail` of files that could not be read, or not to their end."""
     frame = data.frame(REJECTED)
     if frame is None:
         return []
@@ -191,7 +191,7 @@ def whole_files(data: Data, *, most: int) -> list[dict[str, Any]]:
 
 
 def clusters(data: Data, *, most: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows that say the same: `size` → `clusters`, and `kept`, `exact`, `near` of the largest ones.
+    """Clusters of duplicates: `size` → `clusters`, and `kept`, `exact`, `near` of the largest clusters.
 
     The detail of a merged row names the row that was kept, so a cluster is that row and those merged into it.
     """

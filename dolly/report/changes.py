@@ -1,11 +1,11 @@
-"""What differs between the figures of two runs: before, now, change."""
+"""The differences between the figures of two runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# Section of lists → the columns that name a line, the column that counts.
+# Section → the columns that name a line, the column that is counted.
 _COUNTED = {
     "rejected": (("stage", "source", "rule"), "rows"),
     "fixed": (("source", "name"), "rows"),
@@ -35,25 +35,25 @@ def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[Change]:
 
     Args:
         now: figures of this run.
-        before: figures of the other one; what can't be read of them, as another version of this
-            program wrote it, counts as not there.
+        before: figures of the other run; parts that another version of Dolly wrote and that can't be read count
+            as missing.
     """
     new, old = _numbers(now), _numbers(before)
     return [Change(*key, old.get(key), new.get(key)) for key in dict.fromkeys([*new, *old])]
 
 
 def _numbers(figures: Mapping[str, Any]) -> dict[tuple[str, str], int]:
-    found: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str], int] = {}
     headline = figures.get("headline")
     for name, value in headline.items() if isinstance(headline, Mapping) else ():
-        _add(found, "headline", str(name), value)
+        _add(numbers, "headline", str(name), value)
     for row in _lines(figures, "sources"):
         for measure, value in row.items():
-            _add(found, "sources", f"{row.get('source')}: {measure}", value)
+            _add(numbers, "sources", f"{row.get('source')}: {measure}", value)
     for section, (names, column) in _COUNTED.items():
         for row in _lines(figures, section):
-            _add(found, section, " / ".join(str(row.get(name)) for name in names), row.get(column))
-    return found
+            _add(numbers, section, " / ".join(str(row.get(name)) for name in names), row.get(column))
+    return numbers
 
 
 def _lines(figures: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
@@ -61,6 +61,6 @@ def _lines(figures: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
 
 
-def _add(found: dict[tuple[str, str], int], section: str, name: str, value: Any) -> None:
+def _add(numbers: dict[tuple[str, str], int], section: str, name: str, value: Any) -> None:
     if isinstance(value, int) and not isinstance(value, bool):
-        found[section, name] = value
+        numbers[section, name] = value

@@ -10,7 +10,7 @@ from dolly.report.svg import drawing, inline
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Told apart by people with any colour vision, and on a grey print by their lightness.
+# Distinct for people with any colour vision, and in grey by their lightness.
 COLOURS = {
     "private": "#1f5f99",
     "public": "#e0a030",
@@ -30,10 +30,10 @@ def bars(labels: Sequence[str], values: Sequence[int], *, name: str, title: str,
     """Horizontal bars, the first on top, each with its number.
 
     Args:
-        labels: what the bars are.
-        values: how long they are.
+        labels: names of the bars.
+        values: lengths of the bars.
         name: id of the figure.
-        title: what it shows.
+        title: title of the figure.
         colour: a key of `COLOURS`.
     """
     return stacked(labels, {"": values}, name=name, title=title, colours=[colour])
@@ -48,14 +48,14 @@ def stacked(
     colours: Sequence[str],
     percent: bool = False,
 ) -> str:
-    """Horizontal bars of several pieces each, the first bar on top.
+    """Stacked horizontal bars, the first on top.
 
     Args:
-        labels: what the bars are.
+        labels: names of the bars.
         series: piece → its length in each bar.
         name: id of the figure.
-        title: what it shows.
-        colours: keys of `COLOURS`, one a piece.
+        title: title of the figure.
+        colours: keys of `COLOURS`, one per piece.
         percent: are the numbers shares of 100, written into the pieces?
     """
     several, last = len(series) > 1, list(series)[-1]
@@ -77,42 +77,42 @@ def stacked(
         _bare(axes)
         if several:
             figure.legend(loc="outside lower left", ncols=len(series), frameon=False, handlelength=1, handleheight=1)
-        shares = "; ".join(_told(label, series, place) for place, label in enumerate(labels))
+        shares = "; ".join(_bar_description(label, series, index) for index, label in enumerate(labels))
         return inline(figure, name=name, title=title, description=f"{title}. {shares}.")
 
 
 def histogram(
     labels: Sequence[str], values: Sequence[int], *, name: str, title: str, axis: str, colour: str = "plain"
 ) -> str:
-    """Upright bars next to one another.
+    """Vertical bars.
 
     Args:
         labels: the ranges.
-        values: rows in each of them.
+        values: rows in each range.
         name: id of the figure.
-        title: what it shows.
-        axis: what the ranges are of.
+        title: title of the figure.
+        axis: label of the axis.
         colour: a key of `COLOURS`.
     """
     with drawing(_WIDTH, 2.5) as figure:
         axes = figure.add_subplot()
-        places = range(len(labels))
-        drawn = axes.bar(places, values, width=0.88, color=COLOURS[colour], linewidth=0)
+        positions = range(len(labels))
+        drawn = axes.bar(positions, values, width=0.88, color=COLOURS[colour], linewidth=0)
         if len(labels) <= 14:
             axes.bar_label(drawn, [f"{value:,}" if value else "" for value in values], padding=2, fontsize=7.5)
-        # Long labels of many bars would run into one another.
+        # Long labels of many bars would overlap.
         every = 1 if len(labels) <= 9 else -(-len(labels) // 8)
-        kept = [place for place in places if place % every == 0]
-        axes.set_xticks(kept, [labels[place] for place in kept])
+        ticks = [position for position in positions if position % every == 0]
+        axes.set_xticks(ticks, [labels[position] for position in ticks])
         axes.tick_params(axis="x", length=0)
         axes.set_xlabel(axis, loc="left")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.margins(y=0.12)
-        # A few bars are no wider than many would be.
+        # A few bars are as wide as nine would be.
         axes.set_xlim(-0.6, max(len(labels), 9) - 0.4)
-        told = "; ".join(f"{label}: {value:,}" for label, value in zip(labels, values, strict=True))
-        return inline(figure, name=name, title=title, description=f"{title}, by {axis}. {told}.")
+        ranges = "; ".join(f"{label}: {value:,}" for label, value in zip(labels, values, strict=True))
+        return inline(figure, name=name, title=title, description=f"{title}, by {axis}. {ranges}.")
 
 
 def _bare(axes: Axes) -> None:
@@ -125,6 +125,6 @@ def _short(label: str) -> str:
     return label if len(label) <= _LABEL_CHARACTERS else label[: _LABEL_CHARACTERS - 1] + "…"
 
 
-def _told(label: str, series: Mapping[str, Sequence[float]], place: int) -> str:
-    pieces = [f"{piece} {values[place]:,.0f}".strip() for piece, values in series.items()]
+def _bar_description(label: str, series: Mapping[str, Sequence[float]], index: int) -> str:
+    pieces = [f"{piece} {values[index]:,.0f}".strip() for piece, values in series.items()]
     return f"{label}: {', '.join(pieces)}"

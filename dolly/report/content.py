@@ -1,4 +1,4 @@
-"""The sections of the page that tell what the rows hold: duplicates, lengths, languages, topics, documents."""
+"""Sections of the page about the content: duplicates, lengths, languages, categories, documents."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ _LANGUAGES = 12
 
 
 def duplicates(figures: Figures) -> str:
-    """How many rows said the same, and how often."""
-    found = figures["duplicates"]
+    """Duplicates and their clusters."""
+    counts = figures["duplicates"]
     text = (
-        f"{found['exact']:,} rows say the same as another one, {found['near']:,} nearly the same; "
-        f"of each of {found['clusters']:,} clusters one row was kept."
+        f"{counts['exact']:,} rows say the same as another one, {counts['near']:,} nearly the same; "
+        f"of each of {counts['clusters']:,} clusters one row was kept."
     )
     parts = [paragraph(text)]
-    if found["sizes"]:
-        labels = range_labels([row["from"] for row in found["sizes"]], CLUSTER_SIZES)
-        values = [row["rows"] for row in found["sizes"]]
+    if counts["sizes"]:
+        labels = range_labels([row["from"] for row in counts["sizes"]], CLUSTER_SIZES)
+        values = [row["rows"] for row in counts["sizes"]]
         title = "Clusters of rows that say the same"
         chart = charts.histogram(labels, values, name="clusters", title=title, axis="rows in a cluster")
-        rows = [(row["kept"], row["size"], row["exact"], row["near"]) for row in found["largest"]]
+        rows = [(row["kept"], row["size"], row["exact"], row["near"]) for row in counts["largest"]]
         columns = ("id of the kept row", "rows", "merged as equal", "merged as near")
-        hidden = found["clusters"] - len(rows)
+        hidden = counts["clusters"] - len(rows)
         parts += [figure(chart, f"{title}, by size."), table("The largest clusters", columns, rows, hidden=hidden)]
     return "".join(parts)
 
 
 def lengths(figures: Figures) -> str:
-    """How long questions and answers are, in characters and in tokens."""
+    """Lengths of questions and answers, in characters and in tokens."""
     parts = []
-    for side, found in figures.get("characters", {}).items():
-        labels = range_labels([row["from"] for row in found["buckets"]], (0, *EDGES))
-        values = [row["rows"] for row in found["buckets"]]
+    for side, section in figures.get("characters", {}).items():
+        labels = range_labels([row["from"] for row in section["buckets"]], (0, *EDGES))
+        values = [row["rows"] for row in section["buckets"]]
         title = f"Characters of {'questions' if side == 'question' else 'answers'}"
         chart = charts.histogram(labels, values, name=f"characters-{side}", title=title, axis="characters")
-        caption = f"{title} in silver: {found['mean']:,} on average, {found['max']:,} at most."
+        caption = f"{title} in silver: {section['mean']:,} on average, {section['max']:,} at most."
         parts.append(figure(chart, caption))
-    if found := figures.get("tokens"):
-        starts = [row["from"] for row in found["bars"]]
-        values = [row["rows"] for row in found["bars"]]
+    if section := figures.get("tokens"):
+        starts = [row["from"] for row in section["bars"]]
+        values = [row["rows"] for row in section["bars"]]
         chart = charts.histogram(
             [f"{start:,}" for start in starts],
             values,
@@ -59,12 +59,12 @@ def lengths(figures: Figures) -> str:
         measures = [("mean", "mean"), ("p50", "half of the rows have at most"), ("p90", "90 % of them")]
         measures += [("p99", "99 % of them"), ("max", "longest row")]
         measures += [("truncated_rows", "rows that lost their end"), ("truncated_tokens", "tokens cut off")]
-        parts.append(table("Tokens", ("measure", "tokens or rows"), [(name, found[key]) for key, name in measures]))
+        parts.append(table("Tokens", ("measure", "tokens or rows"), [(name, section[key]) for key, name in measures]))
     return "".join(parts)
 
 
 def languages(figures: Figures) -> str:
-    """Which languages silver is in."""
+    """Languages of the silver rows."""
     lines = figures["languages"]
     top = lines[:_LANGUAGES]
     series = {side: [row[side] for row in top] for side in ("examples", "documents")}
@@ -79,11 +79,11 @@ def languages(figures: Figures) -> str:
 
 
 def categories(figures: Figures) -> str:
-    """The topics with the most rows."""
-    found = figures["categories"]
-    names, values = [row["category"] for row in found["top"]], [row["rows"] for row in found["top"]]
+    """The categories with the most rows."""
+    section = figures["categories"]
+    names, values = [row["category"] for row in section["top"]], [row["rows"] for row in section["top"]]
     chart = charts.bars(names, values, name="categories", title="Silver rows of each category")
-    text = f"{found['others']:,} rows are of other categories, {found['without']:,} of none."
+    text = f"{section['others']:,} rows are of other categories, {section['without']:,} of none."
     return figure(chart, f"The {len(names):,} largest categories. {text}")
 
 
@@ -98,15 +98,15 @@ def documents(figures: Figures) -> str:
 
 
 def bad_files(figures: Figures) -> str:
-    """Files of which nothing, or no more, could be read."""
-    found = figures["bad_files"]
-    rows = [(row["detail"], row["source"], row["rule"], row["reason"]) for row in found["some"]]
+    """Files that could not be read, or not to their end."""
+    section = figures["bad_files"]
+    rows = [(row["detail"], row["source"], row["rule"], row["reason"]) for row in section["some"]]
     columns = ("what was found", "source", "rule", "why")
-    return table("Files of which all or the rest was rejected", columns, rows, hidden=found["rows"] - len(rows))
+    return table("Files of which all or the rest was rejected", columns, rows, hidden=section["rows"] - len(rows))
 
 
 def benchmarks(figures: Figures) -> str:
-    """Rows that held a question of a benchmark."""
+    """Rows that contained a question of a benchmark."""
     lines = figures["benchmarks"]
     top = lines[:12]
     title = "Rows that were removed because they hold a benchmark's question"

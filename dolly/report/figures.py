@@ -1,6 +1,6 @@
-"""The figures of a report: plain values that JSON can hold, made of what `aggregates` counted.
+"""The figures of a report, as JSON values, computed from the counts of `aggregates`.
 
-A section whose tables hold nothing of the data set is not there.
+A section without rows of the data set is left out.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _sources(counts: Mapping[str, Counter[str]], visibility: Mapping[str, str], 
 
 
 def _rejected(rows: Rows) -> Rows:
-    """One line for each stage, source and rule, whatever benchmarks it was."""
+    """One line for each stage, source and rule; the benchmarks of a rule are summed."""
     merged: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["example"]["example_id"]):
         key = (row["stage"] or "", row["source"] or "", row["rule"] or "")
@@ -187,12 +187,12 @@ def _languages(examples: Rows, documents: Rows) -> Rows:
         name: _summed(rows, lambda row: row["rows"], "language")
         for name, rows in (("examples", examples), ("documents", documents))
     }
-    found = [
+    lines = [
         {"language": code or "unknown", "rows": sum(count[code] for count in sides.values())}
         | {name: count[code] for name, count in sides.items()}
         for code in {code for count in sides.values() for code in count}
     ]
-    return _largest_first(found)
+    return _largest_first(lines)
 
 
 def _categories(data: Data, silver: Rows) -> dict[str, Any]:
@@ -219,8 +219,8 @@ def _bad_files(data: Data, rejected: Rows) -> dict[str, Any]:
     if not total:
         return {}
     columns = ("source", "rule", "reason", "detail")
-    some = aggregates.whole_files(data, most=BAD_FILES)
-    shortened = [{key: shown(row[key], characters=DETAIL_CHARACTERS) for key in columns} for row in some]
+    files = aggregates.whole_files(data, most=BAD_FILES)
+    shortened = [{key: shown(row[key], characters=DETAIL_CHARACTERS) for key in columns} for row in files]
     return {"rows": total, "some": shortened}
 
 

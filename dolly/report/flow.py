@@ -1,4 +1,4 @@
-"""Do the rows of a stage add up? What went in, what came out, for each source."""
+"""Checks that the rows of a stage add up: rows in = rows out, for each source."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def step(stage: str, into: Mapping[str, Counter[str]], out: Mapping[str, Counter[str]]) -> dict[str, Any]:
-    """One stage's balance.
+    """The balance of one stage.
 
     Args:
-        stage: its name.
-        into: what goes in → rows of each source.
-        out: what comes out → rows of each source.
+        stage: the stage's name.
+        into: kind of input rows → number for each source.
+        out: kind of output rows → number for each source.
 
     Returns:
-        The totals, and the sources whose rows do not add up.
+        The totals, and the sources that do not add up.
     """
     sources = {source for counts in (*into.values(), *out.values()) for source in counts}
     unequal = [

@@ -1,4 +1,4 @@
-"""The drawing of the flow: bands as thick as they have rows, from the records to gold."""
+"""Draws the flow of rows from the records to gold; band width is proportional to the number of rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NODE = 0.035  # width of a node, where stages are 1 apart
-_LANE = -1.42  # where what leaves the flow ends, where the thickest node is 1 high
+_LANE = -1.42  # y of the rejected rows; the thickest node is 1 high
 _GAP = 0.05  # between the pieces of a node
-_THINNEST = 0.012  # so that one row of a million is seen
+_THINNEST = 0.012  # so that one row of a million is visible
 
 
 def flow_drawing(flow: Sequence[Mapping[str, Any]], *, name: str) -> str:
@@ -28,8 +28,8 @@ def flow_drawing(flow: Sequence[Mapping[str, Any]], *, name: str) -> str:
     with drawing(9.2, 3.9) as figure:
         axes = figure.add_subplot()
         ends = _node(axes, 0, {"records": sum(flow[0]["into"].values())}, most)
-        for place, step in enumerate(flow):
-            ends = _stage(axes, place, step, ends, most)
+        for index, step in enumerate(flow):
+            ends = _stage(axes, index, step, ends, most)
         axes.set_xlim(-0.03, len(flow) + 0.62)
         axes.set_ylim(_LANE - 0.32, 0.16)
         axes.axis("off")
@@ -48,12 +48,12 @@ def _shown(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _stage(
-    axes: Axes, place: int, step: Mapping[str, Any], ends: Mapping[str, tuple[float, float]], most: int
+    axes: Axes, index: int, step: Mapping[str, Any], ends: Mapping[str, tuple[float, float]], most: int
 ) -> dict[str, tuple[float, float]]:
-    """Bands from the pieces on the left to those on the right; returns where the latter lie."""
+    """Draws the bands of a stage; returns the top and bottom of each piece on the right."""
     out = _shown(step["out"])
     kept = {name: rows for name, rows in out.items() if name != "rejected"}
-    pieces = _node(axes, place + 1, kept, most)
+    pieces = _node(axes, index + 1, kept, most)
     starts = [ends[name] for name in step["into"] if name in ends]
     if not starts:
         return pieces
@@ -62,32 +62,32 @@ def _stage(
     for name, rows in out.items():
         low = top - (starts[0][0] - bottom) * rows / total
         if name == "rejected":
-            _leaves(axes, place, (top, low), rows, most)
+            _leaves(axes, index, (top, low), rows, most)
         else:
-            _band(axes, (place + _NODE, *_thick(top, low)), (place + 1, *pieces[name]), _colour(name))
+            _band(axes, (index + _NODE, *_thick(top, low)), (index + 1, *pieces[name]), _colour(name))
         top = low
     return pieces
 
 
-def _node(axes: Axes, place: int, counts: Mapping[str, int], most: int) -> dict[str, tuple[float, float]]:
+def _node(axes: Axes, index: int, counts: Mapping[str, int], most: int) -> dict[str, tuple[float, float]]:
     pieces: dict[str, tuple[float, float]] = {}
     top = 0.0
     for name, rows in counts.items():
         height = max(rows / most, _THINNEST)
-        axes.bar(place + _NODE / 2, -height, width=_NODE, bottom=top, color=_colour(name), linewidth=0)
+        axes.bar(index + _NODE / 2, -height, width=_NODE, bottom=top, color=_colour(name), linewidth=0)
         middle = top - height / 2
-        axes.text(place + 0.06, middle + 0.035, f"{rows:,}", fontweight="bold", fontsize=10, va="center")
-        axes.text(place + 0.06, middle - 0.045, name, fontsize=8.5, va="center", color="#3a4856")
+        axes.text(index + 0.06, middle + 0.035, f"{rows:,}", fontweight="bold", fontsize=10, va="center")
+        axes.text(index + 0.06, middle - 0.045, name, fontsize=8.5, va="center", color="#3a4856")
         pieces[name] = (top, top - height)
-        # Two labels need room, however thin the pieces are.
+        # Thin pieces still need room for their labels.
         top -= max(height, 0.17) + _GAP
     return pieces
 
 
-def _leaves(axes: Axes, place: int, start: tuple[float, float], rows: int, most: int) -> None:
+def _leaves(axes: Axes, index: int, start: tuple[float, float], rows: int, most: int) -> None:
     thick = max(rows / most, _THINNEST)
-    end = place + 0.62
-    _band(axes, (place + _NODE, *_thick(*start)), (end, _LANE + thick / 2, _LANE - thick / 2), COLOURS["rejected"])
+    end = index + 0.62
+    _band(axes, (index + _NODE, *_thick(*start)), (end, _LANE + thick / 2, _LANE - thick / 2), COLOURS["rejected"])
     axes.bar(end + _NODE / 2, -thick, width=_NODE, bottom=_LANE + thick / 2, color=COLOURS["rejected"], linewidth=0)
     axes.text(end + 0.06, _LANE + 0.035, f"{rows:,}", fontweight="bold", fontsize=10, va="center")
     axes.text(end + 0.06, _LANE - 0.045, "rejected", fontsize=8.5, va="center", color="#3a4856")
@@ -98,7 +98,7 @@ def _thick(top: float, bottom: float) -> tuple[float, float]:
 
 
 def _band(axes: Axes, left: tuple[float, float, float], right: tuple[float, float, float], colour: str) -> None:
-    """A band between two upright edges, each (x, top, bottom)."""
+    """Draws a band between two vertical edges, each (x, top, bottom)."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 

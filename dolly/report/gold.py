@@ -1,6 +1,6 @@
-"""Gold and its ledger: which training set the gold rows are, and its tokens.
+"""Gold and its ledger: the training set of the gold rows, and its tokens.
 
-Tokens are counted from the ledger: gold's own, which are the same, are its widest column.
+Tokens are counted in the ledger; in gold they are the widest column.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ Rows = list[dict[str, Any]]
 
 
 def gold_rows(data: Data) -> Rows:
-    """`source`, `split`; `rows`, `copies`, `visibility`, `identity` (a hash of the rows in any order)."""
+    """`source`, `split`; `rows`, `copies`, `visibility`, `rows_hash` (a hash of the rows in any order)."""
     from pyspark.sql import functions as F
 
     frame = data.frame(GOLD_EXAMPLES)
     if frame is None:
         return []
     visibility = F.min("visibility").alias("visibility")
-    counts = (F.count("*").alias("rows"), F.sum("copies").alias("copies"), visibility, _identity())
+    counts = (F.count("*").alias("rows"), F.sum("copies").alias("copies"), visibility, _rows_hash())
     return collected(frame.groupBy("source", "split").agg(*counts))
 
 
 def training_set_of(data: Data, gold: Rows) -> str | None:
-    """Hash of the training set that the gold rows are, which only the ledger names; None if none is."""
+    """Hash of the training set of the gold rows, read from the ledger; None if the ledger has none."""
     from pyspark.sql import functions as F
 
     frame = data.frame(LEDGER)
     if frame is None:
         return None
     used = frame.where("fate != 'left_out'")
-    counts = (F.count("*").alias("rows"), F.sum("tokens").alias("tokens"), _identity())
+    counts = (F.count("*").alias("rows"), F.sum("tokens").alias("tokens"), _rows_hash())
     sets = collected(used.groupBy("training_set").agg(*counts).orderBy("training_set"))
-    identity = 0
+    gold_hash = 0
     for row in gold:
-        identity ^= row["identity"]
+        gold_hash ^= row["rows_hash"]
     rows = sum(row["rows"] for row in gold)
-    same = [row for row in sets if (row["rows"], row["identity"]) == (rows, identity)]
+    same = [row for row in sets if (row["rows"], row["rows_hash"]) == (rows, gold_hash)]
     if len(same) > 1:
-        # The same rows, cleaned or tokenised otherwise.
+        # The same rows with other texts or other tokens.
         total = _tokens_in_gold(data)
         same = [row for row in same if row["tokens"] == total]
     return same[0]["training_set"] if same else None
@@ -66,7 +66,7 @@ def ledger_rows(data: Data, training_set: str | None) -> Rows:
 
 
 def tokens(ledger: Rows) -> dict[str, Any]:
-    """Percentiles, mean and histogram of the tokens of rows that take part, and what was cut off."""
+    """Percentiles, mean and histogram of the tokens of rows in the training set, and the tokens cut off."""
     counts: Counter[int] = Counter()
     for row in ledger:
         if row["fate"] != "left_out":
@@ -82,10 +82,10 @@ def tokens(ledger: Rows) -> dict[str, Any]:
     }
 
 
-def _identity() -> Column:
+def _rows_hash() -> Column:
     from pyspark.sql import functions as F
 
-    return F.bit_xor(F.xxhash64("example_id", "part", "split", "copies")).alias("identity")
+    return F.bit_xor(F.xxhash64("example_id", "part", "split", "copies")).alias("rows_hash")
 
 
 def _tokens_in_gold(data: Data) -> int:

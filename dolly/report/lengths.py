@@ -1,4 +1,4 @@
-"""Lengths: which bucket a text falls into, percentiles of counted values, bars of a histogram."""
+"""Buckets of text lengths, percentiles of counted values, and bars of a histogram."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ def bucket(length: Column) -> Column:
     """The bucket of a length in characters, 0 to `len(EDGES)`."""
     from pyspark.sql import functions as F
 
-    # A sum of comparisons is compiled by Spark; a look-up in an array is not.
-    places = F.lit(0)
+    # Spark compiles a sum of comparisons, but not a look-up in an array.
+    index = F.lit(0)
     for edge in EDGES:
-        places = places + (length >= edge).cast("int")
-    return places
+        index = index + (length >= edge).cast("int")
+    return index
 
 
 def bucket_rows(counts: Mapping[int, int]) -> list[dict[str, Any]]:
-    """Rows of each bucket, from the first to the last that has any."""
-    used = [place for place, count in counts.items() if count]
+    """Rows of each bucket, from the first to the last non-empty one."""
+    used = [index for index, count in counts.items() if count]
     if not used:
         return []
-    return [{"from": _lower(place), "rows": counts.get(place, 0)} for place in range(min(used), max(used) + 1)]
+    return [{"from": _lower(index), "rows": counts.get(index, 0)} for index in range(min(used), max(used) + 1)]
 
 
-def _lower(place: int) -> int:
-    return EDGES[place - 1] if place else 0
+def _lower(index: int) -> int:
+    return EDGES[index - 1] if index else 0
 
 
 def percentiles(counts: Mapping[int, int]) -> dict[str, int]:
-    """The values below or at which that many percent of the rows lie, and the largest one.
+    """Percentiles and the maximum of values.
 
     Args:
-        counts: value → rows that have it.
+        counts: value → number of rows.
     """
-    total, running, found = sum(counts.values()), 0, {}
+    total, running, percentile = sum(counts.values()), 0, {}
     wanted = list(PERCENTILES)
     for value in sorted(counts):
         running += counts[value]
         while wanted and running * 100 >= total * wanted[0]:
-            found[f"p{wanted.pop(0)}"] = value
-    return found | {"max": max(counts, default=0)}
+            percentile[f"p{wanted.pop(0)}"] = value
+    return percentile | {"max": max(counts, default=0)}
 
 
 def bars(counts: Mapping[int, int]) -> list[dict[str, int]]:
-    """Values in at most 32 ranges of one width, a power of two: {"from", "rows"} of each."""
+    """A histogram of at most 32 bars; their width is a power of two: {"from", "rows"} of each."""
     if not counts:
         return []
     width = 1
@@ -64,11 +64,11 @@ def bars(counts: Mapping[int, int]) -> list[dict[str, int]]:
     rows: dict[int, int] = {}
     for value, count in counts.items():
         rows[value // width] = rows.get(value // width, 0) + count
-    return [{"from": place * width, "rows": rows.get(place, 0)} for place in range(max(rows) + 1)]
+    return [{"from": index * width, "rows": rows.get(index, 0)} for index in range(max(rows) + 1)]
 
 
 def grouped(counts: Mapping[int, int], lower: Sequence[int]) -> list[dict[str, int]]:
-    """Values in the ranges that begin at `lower`: {"from", "rows"} of those that have any."""
+    """Rows in the ranges that begin at `lower`: {"from", "rows"} of the non-empty ranges."""
     rows: dict[int, int] = {}
     for value, count in counts.items():
         start = max((edge for edge in lower if edge <= value), default=lower[0])
@@ -77,11 +77,11 @@ def grouped(counts: Mapping[int, int], lower: Sequence[int]) -> list[dict[str, i
 
 
 def range_labels(starts: Sequence[int], lower: Sequence[int]) -> list[str]:
-    """What the ranges are called that begin at `starts`: 0, 1–9, 10+.
+    """Labels of the ranges that begin at `starts`: 0, 1–9, 10+.
 
     Args:
         starts: some of `lower`.
-        lower: where all ranges begin; the last one has no end.
+        lower: lower ends of all ranges; the last range is open.
     """
     ends = dict(pairwise(lower))
     labels = []

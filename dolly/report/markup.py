@@ -1,4 +1,4 @@
-"""Pieces of HTML: tables and figures. All text is escaped here, and nowhere else."""
+"""Pieces of HTML: tables and figures. Only this module escapes text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Cell = str | int | float | None
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, hidden: int = 0) -> str:
-    """A table whose first column names its rows; of more than 30 rows the first ones.
+    """A table of at most 30 rows; the first column has the row headings.
 
     Args:
-        caption: what it shows.
+        caption: the table's caption.
         columns: headings.
         rows: a whole number is grouped by thousands, None is a dash.
-        hidden: rows that exist beyond `rows`.
+        hidden: number of rows that are not in `rows`.
     """
-    numbers = [all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    numbers = [all(_is_number(row[column]) for row in rows) for column in range(len(columns))]
     head = "".join(
         f'<th scope="col"{_class(number)}>{escape(text)}</th>' for text, number in zip(columns, numbers, strict=True)
     )
@@ -54,19 +54,19 @@ def paragraph(text: str, *, kind: str = "") -> str:
 
 def tiles(values: Sequence[tuple[str, str, str]]) -> str:
     """Large numbers: (number, what it counts, a remark)."""
-    made = [
-        f"<div><dt>{escape(what)}</dt><dd>{escape(number)}<small>{escape(remark)}</small></dd></div>"
-        for number, what, remark in values
+    items = [
+        f"<div><dt>{escape(noun)}</dt><dd>{escape(number)}<small>{escape(remark)}</small></dd></div>"
+        for number, noun, remark in values
     ]
-    return f'<dl class="tiles">{"".join(made)}</dl>'
+    return f'<dl class="tiles">{"".join(items)}</dl>'
 
 
 def compact(number: int) -> str:
     """12,345, 1.23 M or 212 M."""
     if number < 1_000_000:
         return f"{number:,}"
-    places = 2 if number < 10_000_000 else 1 if number < 100_000_000 else 0
-    return f"{number / 1_000_000:,.{places}f}\N{NO-BREAK SPACE}M"
+    digits = 2 if number < 10_000_000 else 1 if number < 100_000_000 else 0
+    return f"{number / 1_000_000:,.{digits}f}\N{NO-BREAK SPACE}M"
 
 
 def share(part: float, whole: float) -> str:
@@ -87,6 +87,6 @@ def _is_number(cell: Cell) -> bool:
 def _class(number: bool, cell: Cell = None) -> str:
     if number:
         return ' class="number"'
-    # Only such words may be broken: were all, narrow columns would break plain ones.
+    # Only long words may be broken: narrow columns would otherwise break ordinary ones.
     long = isinstance(cell, str) and any(len(word) > _LONG_WORD for word in cell.split())
     return ' class="long"' if long else ""

@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts, made of the figures alone."""
+"""Renders the page from the figures: one HTML file without scripts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dolly.report.changes import Change
 from dolly.report.markup import Cell, compact, paragraph, share, table, tiles
 from dolly.report.style import STYLE
 
-# Nothing is fetched and nothing runs, whatever a row holds.
+# The page fetches nothing and runs nothing, also if a row contains HTML.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _CHANGES = 15
 _FOOTER = "Texts of rows are not shown: dolly rows follows a row by its id, dolly rejected lists rejected ones."
-# id → (heading, keys of the figures of which one must be there, what makes it)
+# id → (heading, keys of the figures of which one must exist, function that renders it)
 _SECTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], str]]] = {
     "flow": ("From stage to stage", ("flow",), sections.flow),
     "sources": ("Sources", ("sources",), sections.sources),
@@ -36,21 +36,21 @@ def page_of(figures: Mapping[str, Any], changes: Sequence[Change] | None) -> str
 
     Args:
         figures: from `figures_of`.
-        changes: what differs from the run before; None if there was none.
+        changes: changes since the previous run; None if there was none.
     """
-    made = {
+    rendered = {
         name: (heading, make(figures))
         for name, (heading, keys, make) in _SECTIONS.items()
         if any(figures.get(key) for key in keys)
     }
     if changes is not None:
-        # After the flow, which says what the numbers are.
-        first = {"flow": made.pop("flow")} if "flow" in made else {}
-        made = first | {"changes": ("Since the run before", _changes(changes))} | made
-    links = "".join(f'<li><a href="#{name}">{heading}</a></li>' for name, (heading, _) in made.items())
+        # After the flow, which explains the numbers.
+        first = {"flow": rendered.pop("flow")} if "flow" in rendered else {}
+        rendered = first | {"changes": ("Since the run before", _changes(changes))} | rendered
+    links = "".join(f'<li><a href="#{name}">{heading}</a></li>' for name, (heading, _) in rendered.items())
     bodies = "".join(
         f'<section id="{name}" aria-labelledby="{name}-heading"><h2 id="{name}-heading">{heading}</h2>{body}</section>'
-        for name, (heading, body) in made.items()
+        for name, (heading, body) in rendered.items()
     )
     title = f"Data report: {figures['dataset']}"
     return (
@@ -95,9 +95,9 @@ def _tiles(counts: Mapping[str, int]) -> str:
     )
 
 
-def _changes(found: Sequence[Change]) -> str:
-    headline = [change for change in found if change.section == "headline" and (change.before or change.now)]
-    others = [change for change in found if change.section != "headline"]
+def _changes(changes: Sequence[Change]) -> str:
+    headline = [change for change in changes if change.section == "headline" and (change.before or change.now)]
+    others = [change for change in changes if change.section != "headline"]
     changed = sorted((change for change in others if change.difference), key=lambda change: -abs(change.difference))
     same = len(others) - len(changed)
     parts = [table("Headline numbers", ("number", "before", "now", "change", ""), [_line(c)[1:] for c in headline])]

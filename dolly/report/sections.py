@@ -1,4 +1,4 @@
-"""The sections of the page that tell where the rows come from and what was done to them."""
+"""Sections of the page about the origin of the rows and the rules that were applied."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _COLUMNS = 6  # sources side by side
 
 
 def flow(figures: Figures) -> str:
-    """What went into each stage and came out of it."""
+    """Rows in and out of each stage."""
     steps = figures["flow"]
-    parts = [figure(flow_drawing(steps, name="flow"), "Bands are as thick as they have rows.")]
+    parts = [figure(flow_drawing(steps, name="flow"), "Band width is proportional to the number of rows.")]
     bad = [step for step in steps if step["unequal"]]
     if bad:
         where = "; ".join(f"{step['stage']} ({', '.join(step['unequal'])})" for step in bad)
@@ -113,7 +113,7 @@ def _rejected(row: Figures) -> int:
 
 
 def rules(figures: Figures) -> str:
-    """What was rejected, fixed and flagged, by which rule."""
+    """Rejected, fixed and flagged rows by rule."""
     parts = []
     if lines := figures.get("rejected"):
         parts.append(_rule_bars(lines, "rule", "rejected", "Rows that each rule rejected"))

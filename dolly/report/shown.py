@@ -1,4 +1,4 @@
-"""Text from data as a page may show it: short, printable, without personal data."""
+"""Makes text from data fit for the page: short, printable, without personal data."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ DETAIL_CHARACTERS = 80
 NAME_CHARACTERS = 60
 _ID_CHARACTERS = 12
 _ID = re.compile(rf"\b([0-9a-f]{{{_ID_CHARACTERS}}})[0-9a-f]{{20,}}\b")
-# Bounds what a pattern has to search; far more than is ever shown.
+# Limits the text that patterns search; much longer than what is shown.
 _SEARCHED = 1_000
 
 
-def short_id(identity: str) -> str:
+def short_id(row_id: str) -> str:
     """The beginning of a row's id, enough for `dolly rows`."""
-    return identity[:_ID_CHARACTERS]
+    return row_id[:_ID_CHARACTERS]
 
 
 def shown(text: str | None, *, characters: int) -> str:
     """A text from data, for figures: ids shortened, personal data named by its kind, then cut.
 
-    What prints nothing or turns the direction of writing becomes U+FFFD. Escaping is the page's part.
+    Characters that are not printable or change the text direction become U+FFFD. The page escapes HTML.
     """
     short = _ID.sub(r"\1", (text or "")[:_SEARCHED])
     for span in reversed(_detector().spans(short)):

@@ -1,4 +1,4 @@
-"""The report's style sheet: light, readable on a phone and on paper, no font or file from elsewhere."""
+"""The report's style sheet: light, readable on a phone and on paper, without external fonts or files."""
 
 STYLE = """
 :root { --ink: #1d2935; --soft: #52616f; --line: #dfe5ea; --blue: #1f5f99; --bad: #a8322f; --good: #22734d }

@@ -1,4 +1,4 @@
-"""A matplotlib figure as a piece of HTML: inline SVG that says what it shows, the same each time."""
+"""A matplotlib figure as inline SVG with a description; the output is deterministic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _XLINK = "http://www.w3.org/1999/xlink"
 _SETTINGS = {
     # Ids are random otherwise.
     "svg.hashsalt": "dolly",
-    # Text stays text: a tenth of the size, and it can be searched, read aloud and copied.
+    # Text is not drawn as paths: a tenth of the size, and it can be searched, read aloud and copied.
     "svg.fonttype": "none",
     # A label from data may hold a dollar sign, and must never be read as TeX.
     "text.parse_math": False,
@@ -42,24 +42,24 @@ _SETTINGS = {
 
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
-    """A figure to draw on, in inches, whatever the user's own matplotlib settings are."""
+    """Yields a figure of a size in inches, independent of the user's matplotlib settings."""
     import matplotlib.style
     from matplotlib.figure import Figure
 
     with matplotlib.style.context(["default", _SETTINGS]), warnings.catch_warnings():
-        # The browser has fonts for signs that matplotlib's own lacks.
+        # The browser has fonts for characters that matplotlib's font lacks.
         warnings.simplefilter("ignore", UserWarning)
         yield Figure(figsize=(width, height), layout="constrained")
 
 
 def inline(figure: Figure, *, name: str, title: str, description: str) -> str:
-    """The figure as an `svg` element; to be called inside `drawing`.
+    """Returns the figure as an `svg` element; call it inside `drawing`.
 
     Args:
-        figure: what was drawn.
-        name: an id for the page; ids inside the figure begin with it.
-        title: what it is, in a few words.
-        description: what is to be seen, for those who can't.
+        figure: the figure.
+        name: id on the page; ids inside the figure begin with it.
+        title: short title.
+        description: the content in words, for screen readers.
     """
     target = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -68,23 +68,23 @@ def inline(figure: Figure, *, name: str, title: str, description: str) -> str:
     _plain(root)
     _own_ids(root, name)
     root.attrib.pop("version", None)
-    # The page's width decides.
+    # The page determines the width.
     width = float(root.attrib.pop("width").removesuffix("pt"))
     root.attrib.pop("height")
     root.set("style", f"max-width:{width * 4 / 3:.0f}px")
     root.set("role", "img")
     root.set("aria-labelledby", f"{name}-title {name}-description")
-    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
-        element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{'description' if place else 'title'}"})
+    for index, (tag, text) in enumerate((("title", title), ("desc", description))):
+        element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{'description' if index else 'title'}"})
         element.text = text
-        root.insert(place, element)
+        root.insert(index, element)
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _plain(root: ElementTree.Element) -> None:
-    """Removes metadata, and the style that would hold for the whole page."""
+    """Removes metadata, and the style element, which would apply to the whole page."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style") or (
@@ -94,7 +94,7 @@ def _plain(root: ElementTree.Element) -> None:
 
 
 def _own_ids(root: ElementTree.Element, name: str) -> None:
-    """Ids that something refers to get the figure's name, all others go: several figures share a page."""
+    """Prefixes referenced ids with the figure's name and removes all others: several figures share a page."""
     link = f"{{{_XLINK}}}href"
     used: set[str] = set()
     for element in root.iter():
@@ -106,6 +106,6 @@ def _own_ids(root: ElementTree.Element, name: str) -> None:
                 used.update(re.findall(r"url\(#([^)]+)\)", value))
                 element.set(key, value.replace("url(#", f"url(#{name}-"))
     for element in root.iter():
-        identity = element.attrib.pop("id", None)
-        if identity in used:
-            element.set("id", f"{name}-{identity}")
+        element_id = element.attrib.pop("id", None)
+        if element_id in used:
+            element.set("id", f"{name}-{element_id}")

@@ -1,4 +1,4 @@
-"""The requests and responses of OpenAI's chat completions, as far as they are served here."""
+"""The subset of OpenAI's chat completion requests that is served."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ChatMessage(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """`POST /v1/chat/completions`. Keys that are not here are refused, a template of one's own above all."""
+    """`POST /v1/chat/completions`. Unknown keys are refused, above all a custom template."""
 
     model_config = ConfigDict(extra="forbid")
     model: str | None = None

@@ -23,9 +23,9 @@ def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) 
 
     Args:
         model: answers the questions.
-        name: what the API calls it.
+        name: the model's name in the API.
         version: its registry version.
-        max_new_tokens: most tokens that one request may have generated.
+        max_new_tokens: maximum number of tokens generated for one request.
     """
     app = FastAPI(title="dolly", docs_url=None, redoc_url=None)
     completions = Completions(model, name=name, max_new_tokens=max_new_tokens)
@@ -65,7 +65,7 @@ def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) 
 
 
 class Completions:
-    """Answers requests with one model; a lock, because the model does one thing at a time."""
+    """Answers requests with one model; a lock admits one request at a time."""
 
     def __init__(self, model: ChatModel, *, name: str, max_new_tokens: int) -> None:
         self._model, self._name, self._limit = model, name, max_new_tokens
@@ -94,7 +94,7 @@ class Completions:
         return body
 
     def stream(self, request: ChatRequest, prompt: list[int]) -> Iterator[str]:
-        """The answer as server-sent events, a piece of text each."""
+        """Yields the answer as server-sent events, one piece of text each."""
         head = self._head("chat.completion.chunk")
 
         def event(delta: dict[str, str], finish: str | None = None) -> str:
@@ -108,7 +108,7 @@ class Completions:
             for token in self._tokens(request, prompt):
                 ids.append(token)
                 text = self._model.text(ids)
-                # A character can take several tokens; until it is whole it decodes to U+FFFD.
+                # A character can take several tokens; an incomplete one decodes to U+FFFD.
                 if len(text) > len(sent) and not text.endswith("\ufffd"):
                     yield event({"content": text[len(sent) :]})
                     sent = text
@@ -125,8 +125,8 @@ class Completions:
         )
 
     def _budget(self, request: ChatRequest) -> int:
-        asked = request.max_completion_tokens or request.max_tokens or self._limit
-        return min(asked, self._limit)
+        requested = request.max_completion_tokens or request.max_tokens or self._limit
+        return min(requested, self._limit)
 
     def _finish(self, request: ChatRequest, tokens: int) -> str:
         return "length" if tokens >= self._budget(request) else "stop"

@@ -1,4 +1,4 @@
-"""A chat page in the browser; all it does goes through the API, like any other client."""
+"""A chat page in the browser, which is a client of the HTTP API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_page(address: str, *, title: str) -> Any:
 
 
 def stream_answer(address: str, messages: list[dict[str, str]]) -> Iterator[str]:
-    """The answer so far, each time that it has grown."""
+    """Yields the answer so far, after each piece."""
     request = {"messages": messages, "stream": True}
     answer = ""
     with httpx.stream("POST", f"{address}/v1/chat/completions", json=request, timeout=300, trust_env=False) as response:

@@ -1,4 +1,4 @@
-"""Runs the app: on this terminal until it is stopped, or in the background for a check."""
+"""Runs the app in the foreground until it is interrupted, or in the background for a check."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _START_SECONDS = 30
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Takes the port, before anything slow is done.
+    """Binds the port, before the model is loaded.
 
     Raises:
-        EnvironmentFault: it is in use or may not be taken.
+        EnvironmentFault: the port is in use or not allowed.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,7 +41,7 @@ def serve_forever(app: Any, listener: socket.socket) -> None:
 
 @contextmanager
 def serving(app: Any, listener: socket.socket) -> Iterator[str]:
-    """Serves in a thread while the block runs; gives the server's address."""
+    """Serves in a thread while the block runs; yields the server's address."""
     server = _uvicorn(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -1,6 +1,6 @@
-"""The serve stage of a run: the champion is started, asked a question over HTTP, stopped.
+"""The serve stage of a run: starts the champion, asks it a question over HTTP and stops it.
 
-`dolly serve` keeps it running; see `serve_champion`.
+`dolly serve` keeps the server running, see `serve_champion`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell m
 def run(context: Context) -> StageResult:
     """Checks that the champion answers over HTTP with the prompt of its own training.
 
-    The champion may be of another config: its question is one that its own data set held out.
+    The champion may come from another config: the question is a held-out row of its own data set.
     """
     config = context.config
     name = config.register_.name
@@ -52,12 +52,12 @@ def run(context: Context) -> StageResult:
 
 
 def _question(context: Context, name: str, version: str) -> Question | None:
-    """A question that a model version's own data set held out; None where those rows are gone."""
+    """A held-out question of the data set of a model version; None if those rows can't be read."""
     tags = version_tags(name, version)
     dataset, gold = tags.get("dataset", "no data set"), tags.get("gold_version", "")
     try:
         questions = held_out_questions(context.tables, dataset=dataset, version=int(gold), limit=1)
-    except Exception as error:  # of each kind of store its own; the check goes on without
+    except Exception as error:  # the exceptions depend on the store; the check continues without the question
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     else:
         if questions:
@@ -71,10 +71,10 @@ def _question(context: Context, name: str, version: str) -> Question | None:
 
 
 def _ask(model: ChatModel, config: Config, messages: Sequence[Message], *, name: str, version: str) -> dict[str, Any]:
-    """The response to one question over HTTP.
+    """Asks one question over HTTP; returns the response.
 
     Raises:
-        ModelError: any status but 200.
+        ModelError: the status is not 200.
     """
     import httpx
 

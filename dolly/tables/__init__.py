@@ -2,9 +2,8 @@
 
 Spark jobs read and write through `SparkTables`; processes without a JVM (training, evaluation, the
 command line) through `ArrowTables`. Every write is one Delta commit that can be repeated: rows are
-matched by the table's key, and a commit that would change nothing is not made. Where the tables are
-kept (a folder, an object store, a catalog) is the matter of a `Store`, which also admits one writer
-of a table at a time.
+matched by the table's key, and a commit that would change nothing is skipped. A `Store` (a folder, an
+object store or a catalog) knows the location of the tables and admits one writer of a table at a time.
 """
 
 from dolly.tables.arrow import ArrowTables

@@ -145,7 +145,7 @@ class ArrowTables(TableSet):
 
 
 def arrow_schema(columns: tuple[Column, ...], *, comments: bool = True) -> pa.Schema:
-    """Columns as Arrow has them, with their meaning as a comment if wanted."""
+    """The Arrow schema of columns, with their meanings as comments if wanted."""
     import pyarrow as pa
 
     notes = [{"comment": column.meaning} if comments else None for column in columns]

@@ -1,4 +1,4 @@
-"""What reading and writing with and without Spark share: the store, versions, files, errors."""
+"""The part of reading and writing that needs no Spark: the store, versions, files, errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dolly.schema import Table
 from dolly.tables.definition import sql_type
 from dolly.tables.store import Session, open_store
 
-# Features of a table for which the names of its files don't say which rows it has.
+# Table features with which the Parquet files alone do not determine the rows.
 _NOT_IN_FILES = {"deletionVectors", "columnMapping"}
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a write did; `version` is the table's version after it."""
+    """Row counts of a write, and the table's version after it."""
 
     version: int
     inserted: int = 0
@@ -35,7 +35,7 @@ class TableSet:
 
     Args:
         address: a folder, an object store's URI or `catalog.schema`.
-        spark: gives the session, which a catalog needs.
+        spark: returns the session, which a catalog needs.
     """
 
     def __init__(self, address: str | Path, spark: Session | None = None) -> None:
@@ -50,10 +50,10 @@ class TableSet:
         return self.store.location(table)
 
     def address_without_spark(self, table: Table) -> str:
-        """An address by which training opens these tables, to read `table`.
+        """The address at which training, without Spark, opens these tables to read `table`.
 
         Raises:
-            EnvironmentFault: only Spark's catalog knows where the table is.
+            EnvironmentFault: the table can only be read through Spark's catalog.
         """
         return self.store.address_without_spark(table)
 
@@ -86,7 +86,7 @@ class TableSet:
         return {f.name: sql_type(f.type.to_json()) for f in self._delta(table, version).schema().fields}
 
     def _files(self, table: Table, scope: Mapping[str, str]) -> list[str] | None:
-        """Paths of the newest version's files, of one data set or of all; None where files are not the rows."""
+        """Paths of the newest version's files, of one data set or of all; None if they do not determine the rows."""
         if not self.store.lists_files:
             return None
         import pyarrow as pa
@@ -99,7 +99,7 @@ class TableSet:
         if (column := "partition.dataset") in added.column_names and "dataset" in scope:
             inside = added[column].to_pylist()
             paths = [path for path, dataset in zip(paths, inside, strict=True) if dataset == scope["dataset"]]
-        # The log has paths within the table, as parts of a URL.
+        # The log has URL-encoded paths relative to the table.
         return [f"{self.location(table)}/{unquote(path)}" for path in paths]
 
     def _require(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Tables in a schema of a metastore or of Unity Catalog, by the names that other engines know them under."""
+"""Tables in a schema of a metastore or of Unity Catalog, under the names that other engines use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dolly.tables.store import SCHEMES, Session, Store, open_store
 
 
 class CatalogStore:
-    """`catalog.schema`; Spark resolves the names, the tables' files are where the catalog says."""
+    """`catalog.schema`; Spark resolves the names and the catalog stores the locations."""
 
     lists_files = False
 
@@ -51,10 +51,10 @@ class CatalogStore:
         return self._files.options() if self._files else {}
 
     def check(self) -> None:
-        """Looks the schema up.
+        """Looks up the schema.
 
         Raises:
-            EnvironmentFault: there is no such catalog or schema, or one that ends with the session.
+            EnvironmentFault: there is no such catalog or schema, or the catalog is in memory.
         """
         from pyspark.errors import PySparkException
 
@@ -77,7 +77,7 @@ class CatalogStore:
 
     @cached_property
     def _files(self) -> Store | None:
-        """The store of the schema's files, whose lock keeps writers apart; None where only the catalog knows it."""
+        """The store of the schema's files, used for its locks; None if the schema has no known location."""
         rows = self.session().sql(f"DESCRIBE SCHEMA {_quoted(self.address)}").collect()
         root = next((row[1] for row in rows if row[0] == "Location"), "")
         if root.startswith("file:"):
@@ -92,5 +92,5 @@ def _quoted(name: str) -> str:
 
 
 def _plain(location: str) -> str:
-    """A path for a local URI; other URIs as they are."""
+    """The path of a `file:` URI; other URIs unchanged."""
     return unquote(urlsplit(location).path) if location.startswith("file:") else location

@@ -8,7 +8,7 @@ from typing import Any
 from dolly.schema import Table
 
 _PROPERTIES = {
-    # Plain files are read fastest, by each reader.
+    # Every reader supports plain files, and reads them fastest.
     "delta.enableDeletionVectors": "false",
     "delta.columnMapping.mode": "none",
     "delta.enableChangeDataFeed": "true",
@@ -17,7 +17,7 @@ _TYPES = {"integer": "int", "long": "bigint"}
 
 
 def definition(table: Table, reference: str) -> str:
-    """The statement that makes a table, empty, where it is not there yet."""
+    """The statement that creates an empty table if it does not exist."""
     columns = [
         f"{c.name} {c.type}{' NOT NULL' if c.name in table.key else ''} COMMENT {_literal(c.meaning)}"
         for c in table.columns
@@ -30,9 +30,9 @@ def definition(table: Table, reference: str) -> str:
     )
 
 
-def new_columns(table: Table, reference: str, there: dict[str, str]) -> str | None:
-    """The statement that adds the columns that a table lacks; None where it has all of them."""
-    missing = [c for c in table.columns if c.name not in there]
+def new_columns(table: Table, reference: str, existing: dict[str, str]) -> str | None:
+    """The statement that adds the missing columns to a table; None if there are none."""
+    missing = [c for c in table.columns if c.name not in existing]
     columns = ", ".join(f"{c.name} {c.type} COMMENT {_literal(c.meaning)}" for c in missing)
     return f"ALTER TABLE {reference} ADD COLUMNS ({columns})" if missing else None
 

@@ -1,4 +1,4 @@
-"""Tables in a local folder, or one that machines share."""
+"""Tables in a folder, local or shared between machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dolly.tables.store import path_reference
 class FolderStore:
     """A folder with a sub-folder for each table.
 
-    Delta's commit to a local disk is safe within one process only, so that writers take a file lock.
+    Delta's commit to a file system is safe within one process only; writers therefore take a file lock.
     """
 
     lists_files = True
@@ -48,4 +48,4 @@ class FolderStore:
         return {}
 
     def check(self) -> None:
-        """Nothing: `State` has made the folder and written to it."""
+        """Does nothing: `State` has created the folder and tested that it can be written."""

@@ -1,7 +1,8 @@
-"""One writer at a time on an object store: an object that is only replaced by who knows its newest version.
+"""A lock on an object store: an object that is replaced by conditional writes only.
 
-The object's body is the owner's name, or empty when it is free. The owner rewrites it from time to time. Who waits
-takes it over when it has not changed for `_EXPIRES`, measured by the waiter's own clock: no two clocks are compared.
+The object's body is the owner's name, or empty when the lock is free. The owner rewrites it every `_RENEWAL` seconds.
+A waiting process takes the lock over if the object has not changed for `_EXPIRES` seconds by its own clock: no two
+clocks are compared.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Lease:
     """A lock under one key of a bucket.
 
     Args:
-        bucket: an `obstore` store whose puts can have conditions.
-        key: of the lock's object.
+        bucket: an `obstore` store that supports conditional puts.
+        key: key of the lock's object.
         expires: seconds without a renewal after which the lock is taken over.
         renewal: seconds between two renewals.
     """
@@ -43,7 +44,7 @@ class Lease:
         """Waits for the lock and holds it while the block runs.
 
         Raises:
-            EnvironmentFault: another writer has taken it over in the meantime.
+            EnvironmentFault: another writer took it over in the meantime.
         """
         self._acquire()
         done = threading.Event()
@@ -54,7 +55,7 @@ class Lease:
         finally:
             done.set()
             renewer.join()
-            # Where this fails, the next writer takes the lock over once it has expired.
+            # If this fails, the next writer takes the lock over after it expires.
             with suppress(Exception):
                 if not self._lost:
                     self._replace(b"")
@@ -81,7 +82,7 @@ class Lease:
             time.sleep(_POLL)
 
     def _create(self) -> bool:
-        """Makes the object where there is none; False where there is one."""
+        """Creates the object; False if it exists."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         try:
@@ -91,7 +92,7 @@ class Lease:
         return True
 
     def _read(self) -> tuple[str, str] | None:
-        """Owner and version of the object; None where it is gone."""
+        """Owner and version of the object; None if it does not exist."""
         try:
             result = self._bucket.get(self._key)
         except FileNotFoundError:
@@ -99,7 +100,7 @@ class Lease:
         return bytes(result.bytes()).decode(), result.meta["e_tag"] or ""
 
     def _replace(self, body: bytes) -> bool:
-        """Writes the object if it is still the version that this process knows."""
+        """Writes the object unless another process has changed it; returns whether it was written."""
         from obstore.exceptions import PreconditionError
 
         try:
@@ -114,10 +115,10 @@ class Lease:
         while not done.wait(self._renewal):
             number += 1
             try:
-                # Another body each time: a store may derive the version from the content.
+                # The body changes each time: a store may derive the version from the content.
                 self._lost = not self._replace(f"{self._owner} {number}".encode())
                 renewed = time.monotonic()
-            except Exception:  # the store is away for a moment: tried again until the lease is surely gone
+            except Exception:  # the store is unavailable: try again until the lease has surely expired
                 self._lost = time.monotonic() - renewed > self._expires
             if self._lost:
                 return

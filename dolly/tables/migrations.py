@@ -1,7 +1,7 @@
-"""Named changes that bring tables of an older version of Dolly to today's columns, beyond new nullable ones.
+"""Migrations of tables of older versions of Dolly, beyond the addition of nullable columns.
 
-Each looks at the tables themselves for whether it has anything to do, so that a killed one is completed by the next
-run. It is one Delta commit per table: the versions before it stay readable.
+Each migration checks the tables themselves, so that the next run completes one that was killed. It makes one Delta
+commit per table; earlier versions stay readable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dolly.tables import Tables
 
-# Data set of rows whose source no data set has used: kept, read by none.
+# Data set of rows with a source that no data set has used: kept, never read.
 UNASSIGNED = "unassigned"
 
 
@@ -26,7 +26,7 @@ def upgrade(tables: Tables, spark: Session, *, dataset: str, sources: Sequence[s
 
     Args:
         tables: the tables.
-        spark: gives the session; not called where there is nothing to do.
+        spark: returns the session; only called if a table needs a migration.
         dataset: name of the config.
         sources: names of its sources.
 
@@ -37,12 +37,12 @@ def upgrade(tables: Tables, spark: Session, *, dataset: str, sources: Sequence[s
 
 
 def _bronze_by_data_set(tables: Tables, spark: Session, *, dataset: str, sources: Sequence[str]) -> Iterator[str]:
-    """Bronze was keyed by source alone: each data set that has used a source gets the source's rows as its own."""
+    """Adds `dataset` to bronze: each data set that has used a source gets a copy of the source's rows."""
     for table in (BRONZE_EXAMPLES, BRONZE_DOCUMENTS, BRONZE_FILES):
         if not _lacks_data_set(tables, table):
             continue
         with tables.store.locked(table):
-            if not _lacks_data_set(tables, table):  # another process has been here meanwhile
+            if not _lacks_data_set(tables, table):  # another process has migrated it in the meantime
                 continue
             rows = spark().read.table(tables.store.reference(table))
             owned = _assigned(rows, _owners(tables, spark(), dataset=dataset, sources=sources), table)
@@ -56,7 +56,7 @@ def _lacks_data_set(tables: Tables, table: Table) -> bool:
 
 
 def _owners(tables: Tables, spark: SparkSession, *, dataset: str, sources: Sequence[str]) -> DataFrame:
-    """`dataset` and `source` of what was cleaned or rejected so far, and of the config at work."""
+    """`dataset` and `source` of all cleaned or rejected rows, and of the current config."""
     pairs = spark.createDataFrame([(dataset, source) for source in sources], "dataset string, source string")
     for table in (CHECKED, REJECTED):
         if tables.exists(table):

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Bucket
 
 _PROBE = "_locks/probe"
-# An unreachable store fails the run within this time instead of holding it up for minutes.
+# An unreachable store fails the run within this time, not after minutes.
 _RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 
 class ObjectStore:
-    """A URI under which each table has a prefix of its own.
+    """A URI with a prefix for each table.
 
-    Spark puts a commit to S3 without a condition, so that of two writers one could overwrite the other's
-    commit: writers take a lease, an object that is only written on condition.
+    Spark writes a commit to S3 unconditionally, so that two writers could overwrite each other's commits. Writers
+    therefore take a lease: an object that is only written conditionally.
     """
 
     lists_files = False
@@ -62,11 +62,11 @@ class ObjectStore:
         """Writes a small object.
 
         Raises:
-            EnvironmentFault: the store does not answer, or refuses.
+            EnvironmentFault: the store does not answer or refuses the write.
         """
         try:
             self._bucket.put(_PROBE, b"")
-        except Exception as error:  # obstore's exceptions share no base class of their own
+        except Exception as error:  # obstore's exceptions have no common base class
             raise EnvironmentFault(
                 found=f"{self.address} can't be written ({_first_line(error)})",
                 expected="an object store that answers and lets these credentials write",

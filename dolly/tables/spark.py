@@ -1,4 +1,4 @@
-"""Tables by Spark: the data stages' reads and writes, and the tables' upkeep."""
+"""Tables with Spark: reads and writes of the data stages, and maintenance."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from dolly.tables.definition import definition, new_columns
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Columns that tell when or by whom a row was first written: kept as they are, never compared.
+# Columns with the time and the run of a row's first write: never compared, never updated.
 _VOLATILE = {"arrived_at", "run_id"}
 
 
 class SparkTables(TableSet):
-    """Reads, idempotent writes and upkeep."""
+    """Reads, idempotent writes and maintenance."""
 
     def read(self, spark: SparkSession, table: Table, **scope: str) -> DataFrame:
-        """The table's rows that have these column values, at its newest version, as a Spark frame.
+        """A Spark frame of the rows with these column values, at the table's newest version.
 
-        The frame stays at that version, whatever is written while it is used. In a folder `deltalake` lists the
-        files: Delta's own reader would run some Spark jobs on its log for each query, which on small tables cost
-        more than the query.
+        Later writes do not change the frame. In a folder, `deltalake` lists the files: Delta's own reader would run
+        several Spark jobs on its log for each query, which cost more than the query if the table is small.
 
         Raises:
             DataError: there is no such table yet.
@@ -37,9 +36,9 @@ class SparkTables(TableSet):
         files = self._files(table, scope)
         schema = ", ".join(f"{column.name} {column.type}" for column in table.columns)
         if files is None:
-            there = self.columns(table)
+            existing = self.columns(table)
             whole = spark.read.option("versionAsOf", str(self.version(table))).table(self.store.reference(table))
-            columns = [(F.col(c.name) if c.name in there else F.lit(None)).cast(c.type) for c in table.columns]
+            columns = [(F.col(c.name) if c.name in existing else F.lit(None)).cast(c.type) for c in table.columns]
             names = [column.name for column in table.columns]
             frame = whole.select(*[value.alias(name) for value, name in zip(columns, names, strict=True)])
         elif files:
@@ -52,19 +51,19 @@ class SparkTables(TableSet):
         return frame
 
     def ensure(self, spark: SparkSession, table: Table) -> None:
-        """Makes the table, empty, where it is not there yet."""
+        """Creates the table if it does not exist."""
         with self.store.locked(table):
             self._prepare(spark, table)
 
     def sync(self, frame: DataFrame, table: Table, *, scope: Mapping[str, str], writer: str) -> Changes:
         """Makes the table's rows within `scope` equal to `frame`, in one commit.
 
-        Rows that are new are inserted, changed ones updated, those no longer in `frame` deleted.
+        New rows are inserted, changed rows updated, and rows that are not in `frame` deleted.
 
         Args:
             frame: rows with the table's columns and unique keys.
             table: which table.
-            scope: column values that fence off the rows this call owns, e.g. `{"dataset": "demo"}`.
+            scope: column values of the rows to replace, e.g. `{"dataset": "demo"}`.
             writer: name for the table's history.
         """
         spark, frame = frame.sparkSession, _typed(frame, table)
@@ -94,13 +93,13 @@ class SparkTables(TableSet):
     ) -> Changes:
         """Inserts and updates rows by the table's key, and deletes those of `gone`, in one commit.
 
-        Unlike `sync` it looks at no other row, so that a small change of a large table costs little.
+        Unlike `sync` it compares no other rows, so that a small change of a large table is cheap.
 
         Args:
             frame: rows with the table's columns and unique keys.
             table: which table.
             gone: keys of rows to delete, none of them in `frame`.
-            scope: column values that all these rows have; spares looking elsewhere.
+            scope: column values that all these rows have; limits the search for matches.
             writer: name for the table's history.
         """
         from pyspark.sql import functions as F
@@ -108,12 +107,12 @@ class SparkTables(TableSet):
         spark, frame = frame.sparkSession, _typed(frame, table)
         with self.store.locked(table):
             self._prepare(spark, table)
-            there = self.read(spark, table, **scope or {}).select(*table.key)
+            existing = self.read(spark, table, **scope or {}).select(*table.key)
             if gone is not None and gone.isEmpty():
                 gone = None
-            first = there.isEmpty()
-            if gone is None and (first or frame.join(there, list(table.key), "left_semi").isEmpty()):
-                # New rows only: an append rewrites no file and is a fraction of a MERGE's work.
+            first = existing.isEmpty()
+            if gone is None and (first or frame.join(existing, list(table.key), "left_semi").isEmpty()):
+                # New rows only: an append rewrites no file and is much cheaper than a MERGE.
                 if not first and frame.isEmpty():
                     return Changes(self.version(table))
                 _name_writer(spark, writer)
@@ -158,17 +157,17 @@ class SparkTables(TableSet):
         return f"{counts[0]} files joined into {counts[1]}, {old} old files removed, version {self.version(table)}"
 
     def _prepare(self, spark: SparkSession, table: Table) -> None:
-        """Makes the table, or adds the columns that it lacks.
+        """Creates the table, or adds missing columns.
 
         Raises:
-            DataError: it has other columns, which no addition can make right.
+            DataError: a column has another type, or a key column is missing.
         """
         if not self.exists(table):
             spark.sql(definition(table, self.store.reference(table)))
             return
-        there = self.columns(table)
-        other = [f"{c.name} {there[c.name]}" for c in table.columns if there.get(c.name, c.type) != c.type]
-        other += [f"no {key}" for key in table.key if key not in there]
+        existing = self.columns(table)
+        other = [f"{c.name} {existing[c.name]}" for c in table.columns if existing.get(c.name, c.type) != c.type]
+        other += [f"no {key}" for key in table.key if key not in existing]
         if other:
             raise DataError(
                 found=f"{table.name} in {self.address} with {', '.join(other)}",
@@ -176,7 +175,7 @@ class SparkTables(TableSet):
                 fix="run the version of Dolly that wrote it, or set state.tables to a new address; this table stays as "
                 "it is",
             )
-        if statement := new_columns(table, self.store.reference(table), there):
+        if statement := new_columns(table, self.store.reference(table), existing):
             spark.sql(statement)
 
 
@@ -221,17 +220,17 @@ def _frames_differ(new: DataFrame, old: DataFrame) -> bool:
     from pyspark.sql import functions as F
 
     def summary(frame: DataFrame) -> tuple[Any, ...]:
-        # Two hashes of 64 bits each, summed as decimals so that no overflow can hide a change.
-        one = F.xxhash64(*frame.columns).cast("decimal(38,0)")
-        two = F.xxhash64(F.lit(1), *frame.columns).cast("decimal(38,0)")
-        row = frame.agg(F.count("*"), F.sum(one), F.sum(two)).first()
+        # Two 64-bit hashes, summed as decimals so that they can't overflow.
+        first = F.xxhash64(*frame.columns).cast("decimal(38,0)")
+        second = F.xxhash64(F.lit(1), *frame.columns).cast("decimal(38,0)")
+        row = frame.agg(F.count("*"), F.sum(first), F.sum(second)).first()
         return tuple(row) if row else ()
 
     return summary(new) != summary(old)
 
 
 def _literal(path: str) -> str:
-    """Spark takes *, ? and brackets of a path for a pattern."""
+    """Escapes the characters of a path that Spark reads as a glob pattern."""
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", path)
 
 

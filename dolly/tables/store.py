@@ -1,4 +1,4 @@
-"""Where tables are kept: a folder, an object store, a catalog. Each kind of store is one class behind `Store`."""
+"""The storage of tables: a folder, an object store or a catalog, each a class with the protocol `Store`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Store(Protocol):
     """The tables at one address."""
 
     address: str
-    # May Spark read the files that `deltalake` lists? Else Delta's own reader does.
+    # May Spark read the files that `deltalake` lists? If not, it uses Delta's own reader.
     lists_files: bool
 
     @property
     def session(self) -> Session | None:
-        """Gives the session that knows the names; None where paths are enough."""
+        """Returns the session that resolves the names; None if paths are enough."""
 
     def location(self, table: Table) -> str:
         """Path or URI of the table, for `deltalake`."""
@@ -37,26 +37,26 @@ class Store(Protocol):
         """The table in Spark SQL."""
 
     def exists(self, table: Table) -> bool:
-        """Has the table been made?"""
+        """Does the table exist?"""
 
     def address_without_spark(self, table: Table) -> str:
-        """An address under which a process without Spark finds the table by its name.
+        """The address at which a process without Spark opens the table by its name.
 
         Raises:
-            EnvironmentFault: only the catalog can lead there.
+            EnvironmentFault: the table can only be read through the catalog.
         """
 
     def locked(self, table: Table) -> AbstractContextManager[None]:
-        """Admits one writer of the table at a time, on whatever machine."""
+        """Admits one writer of the table at a time, also across machines."""
 
     def options(self) -> dict[str, str]:
-        """What `deltalake` needs to know besides the environment."""
+        """Storage options that `deltalake` needs besides the environment variables."""
 
     def check(self) -> None:
-        """Fails where the store can't be reached or written.
+        """Tests the access to the store.
 
         Raises:
-            EnvironmentFault: it can't.
+            EnvironmentFault: the store can't be reached or written.
         """
 
 
@@ -65,10 +65,10 @@ def open_store(address: str, spark: Session | None = None) -> Store:
 
     Args:
         address: an absolute folder, a URI of `SCHEMES`, or `catalog.schema`.
-        spark: gives the session, which a catalog needs.
+        spark: returns the session, which a catalog needs.
 
     Raises:
-        UsageError: another scheme, or a catalog where there is no session.
+        UsageError: another scheme, or a catalog without a session.
     """
     if CATALOG_NAME.fullmatch(address):
         from dolly.tables.catalog import CatalogStore

@@ -1,20 +1,20 @@
 """MLflow: the only package that starts runs.
 
 A parent run stands for one call of `dolly`, with a child run for each stage. Each child records the
-table versions it read as MLflow dataset inputs, so that a model leads back to its rows. Tracking serves
-the work: calls are retried while a server or database is away, and a training's metrics go through a
-journal on disk, so that no outage ends or slows a training.
+table versions it read as MLflow dataset inputs, so that a model can be traced to its rows. Calls are
+retried while a server or database is unavailable. A training's metrics go through a journal on disk, so
+that no outage stops or slows a training.
 
     store.py       connects to the tracking store and the registry
-    probe.py       whether a store can be used, before any work
+    probe.py       tests a store before any work
     moved.py       artifact locations of a home that was moved or copied
-    retry.py       what is tried again, and for how long
+    retry.py       repeats calls after temporary failures
     runs.py        starts parent and stage runs
     stage_run.py   what those runs log
     calls.py       metrics, parameters and tags in batches, without secrets
     journal.py     metrics of the training processes, from a file to MLflow
     origin.py      code revision, user and packages of a run
-    process.py     which process a run belongs to, and whether that one has surely ended
+    process.py     the process of a run, and whether it has surely ended
 """
 
 from dolly.tracking.retry import patience_seconds

@@ -1,4 +1,4 @@
-"""Logs metrics, parameters and tags: in batches, without secrets, repeated while the store is away."""
+"""Logs metrics, parameters and tags: in batches, without secrets, with retries while the store is unavailable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PARAM_CHARACTERS, _TAG_CHARACTERS = 500, 5000
 
 
 def log_metrics(store: Store, run_id: str, values: Mapping[str, float], *, seconds: float | None = None) -> None:
-    """Logs figures at step 0; `seconds` is how long to go on while the store is away."""
+    """Logs figures at step 0; `seconds`: how long to retry while the store is unavailable."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)  # the same in each attempt: MLflow keeps one of equal points

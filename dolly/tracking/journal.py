@@ -1,7 +1,7 @@
-"""A training's metrics, from a file that the trainer appends to, into MLflow.
+"""Sends a training's metrics from a journal file to MLflow.
 
-The trainer writes a line per step and never waits for MLflow. Beside the training, the stage sends new lines in
-batches from a thread. What can't be sent stays in the file, and the next run of the same command sends it.
+The trainer writes a line per step and never waits for MLflow. Meanwhile a thread of the stage sends new lines in
+batches. Lines that can't be sent stay in the file; the next run of the same command sends them.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class MetricJournal:
         self._end_torn_line()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Appends one line, which outlives this process from then on."""
+        """Appends one line; it survives the end of this process."""
         line = {"run_id": self._run_id, "step": step, "timestamp": int(time.time() * 1000)}
         numbers = {key: float(value) for key, value in values.items()}
         self._file.write(json.dumps(line | {"values": numbers}).encode() + b"\n")
         self._file.flush()
 
     def _end_torn_line(self) -> None:
-        """A trainer that was killed may have left half a line."""
+        """Ends an incomplete line, which a killed trainer may have left."""
         size = self._file.seek(0, 2)
         if size:
             self._file.seek(size - 1)
@@ -50,13 +50,13 @@ class MetricJournal:
 
 
 class MetricSender:
-    """Sends the journal of a folder from a thread.
+    """Sends the journal of a folder in a thread.
 
-    MLflow's SQL stores keep one of several equal points, so that a batch whose answer was lost can be sent again.
+    MLflow's SQL stores drop duplicate points, so that a batch can be sent again if the response was lost.
 
     Args:
         folder: the training's folder.
-        send: logs metrics in the run of an id; may raise.
+        send: logs metrics in the run with an id; may raise.
     """
 
     def __init__(self, folder: Path, send: Callable[[str, Sequence[Metric]], None]) -> None:
@@ -71,7 +71,7 @@ class MetricSender:
         self._thread.start()
 
     def close(self, *, seconds: float) -> bool:
-        """Sends what is left, for at most `seconds` and one request; returns whether all is sent."""
+        """Sends the remaining lines, for at most `seconds` and one request; returns whether all are sent."""
         deadline = time.monotonic() + seconds
         self._closing.set()
         self._thread.join(seconds)
@@ -84,7 +84,7 @@ class MetricSender:
         return not self._thread.is_alive()
 
     def send_new(self) -> bool:
-        """Sends the lines that are new; returns False if MLflow could not be reached."""
+        """Sends the new lines; returns False if MLflow could not be reached."""
         with self._lock:
             while lines := self._next_lines():
                 records = [record for line in lines if (record := _record(line))]
@@ -100,7 +100,7 @@ class MetricSender:
             pause = _PERIOD if self.send_new() else min(2 * pause, _LONGEST_PAUSE)
 
     def _next_lines(self) -> list[bytes]:
-        """The next whole lines."""
+        """The next complete lines."""
         if not self._journal.exists():
             return []
         with self._journal.open("rb") as file:
@@ -126,7 +126,7 @@ class MetricSender:
         return True
 
     def _try(self, run_id: str, metrics: Sequence[Metric]) -> bool:
-        """One request. Metrics that MLflow refuses are left out, the others of the batch are sent."""
+        """Sends one batch; returns False if MLflow is unavailable. Metrics that MLflow refuses are skipped."""
         try:
             self._send(run_id, metrics)
         except Exception as error:
@@ -145,7 +145,7 @@ def _run_is_gone(error: Exception) -> bool:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """A line's content; None for the half line of a trainer that was killed."""
+    """A line's content; None for an incomplete line of a killed trainer."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -1,6 +1,6 @@
 """Artifact locations of a home that was moved or copied.
 
-MLflow stores absolute locations. In a copy they would still lead into the old home.
+MLflow stores absolute locations. In a copy they would still point into the old home.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from dolly.state import State
 
-# Columns of MLflow's tables that hold a location of artifacts. Dataset inputs name what was read: they stay.
+# Columns of MLflow's tables with artifact locations. Dataset inputs record what was read and are not changed.
 _LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -26,10 +26,10 @@ _BUSY_SECONDS = 5  # for another process's lock, before sqlite3.OperationalError
 
 
 def adopt_artifacts(state: State) -> None:
-    """Rewrites the locations under another home's artifacts to those of this home, in one transaction.
+    """Rewrites artifact locations in another home to this home, in one transaction.
 
-    Only in the home's own SQLite file, only if artifacts are kept in the home, and only locations whose files are
-    there: artifacts that a config keeps elsewhere stay where they are. The caller holds the lock of the home.
+    Only in the home's own SQLite file, only if artifacts are stored in the home, and only if this home has the files.
+    Artifacts that a config stores elsewhere are not touched. The caller holds the lock of the home.
     """
     file = state.home / "mlflow.db"
     own = (state.home / "artifacts").as_uri()
@@ -48,7 +48,7 @@ def adopt_artifacts(state: State) -> None:
 
 
 def set_artifact_location(address: str, experiment: str, location: str) -> None:
-    """Lets new runs of an experiment keep artifacts at `location`; only in SQLite, as MLflow has no call for it."""
+    """Sets the artifact location of an experiment's new runs; only in SQLite, as MLflow has no API for it."""
     if address.startswith("sqlite:///"):
         with closing(sqlite3.connect(address.removeprefix("sqlite:///"), timeout=_BUSY_SECONDS)) as database, database:
             database.execute(
@@ -57,7 +57,7 @@ def set_artifact_location(address: str, experiment: str, location: str) -> None:
 
 
 def _other_roots(database: sqlite3.Connection, artifacts: Path, own: str) -> set[str]:
-    """Roots outside this home of runs made by Dolly whose artifacts are in this home."""
+    """Artifact roots outside this home, of Dolly's runs that have their artifacts in this home."""
     rows = database.execute(
         "SELECT runs.run_uuid, runs.artifact_uri FROM runs JOIN tags USING (run_uuid) "
         "WHERE tags.key = 'dolly.process' AND substr(runs.artifact_uri, 1, ?) != ?",

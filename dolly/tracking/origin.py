@@ -1,4 +1,4 @@
-"""Where a run comes from: code revision, user, command and packages."""
+"""The origin of a run: code revision, user, command and packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def origin_tags() -> dict[str, str]:
     tags = {"mlflow.source.name": Path(sys.argv[0]).name or "python", "mlflow.source.type": "LOCAL"}
     try:
         tags["mlflow.user"] = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a user without a name, as in containers
         tags["mlflow.user"] = "unknown"
     code = Path(__file__).parents[1]
     try:
@@ -28,7 +28,7 @@ def origin_tags() -> dict[str, str]:
 
 
 def package_list() -> str:
-    """Python's and the main packages' versions, a line each."""
+    """The versions of Python and of the main packages, one per line."""
     lines = [f"python=={sys.version.split()[0]}"]
     for name in _PACKAGES:
         try:

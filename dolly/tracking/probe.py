@@ -1,4 +1,4 @@
-"""Looks whether a store can be used, within seconds and with a clear error, before any work."""
+"""Tests within seconds whether a store can be used, before any work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dolly.tracking.retry import first_line, patience_seconds, retried, temporar
 _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SECONDS = 5
-_LOCK_KEY = 4_202_301  # of PostgreSQL's advisory lock while MLflow's tables are made
+_LOCK_KEY = 4_202_301  # PostgreSQL's advisory lock while MLflow creates its tables
 _DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'dolly[postgresql]'", "MySQLdb": "mysqlclient"}
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_SECONDS)}
 
@@ -41,7 +41,7 @@ def require_answer(address: str, query: Callable[[Any], object]) -> None:
     """Makes one small query, without MLflow's long retries.
 
     Raises:
-        TrackingError: no answer, or one that is not MLflow's.
+        TrackingError: the store does not answer, or is not a store of MLflow.
     """
     import mlflow
 
@@ -55,7 +55,7 @@ def require_answer(address: str, query: Callable[[Any], object]) -> None:
         guard = _readable_file(address)
     try:
         with guard:
-            # Another process's lock on a SQLite file is waited for. The client opens the store.
+            # Creating the client opens the store. A SQLite file may be locked by another process: wait for it.
             retried(
                 lambda: query(mlflow.MlflowClient(address, address)),
                 address=address,
@@ -103,7 +103,7 @@ def _no_store(address: str, error: BaseException) -> TrackingError:
 
 @contextmanager
 def _readable_file(address: str) -> Iterator[None]:
-    """Waits for a locked SQLite file; one that is no database fails at once, where MLflow would try for minutes."""
+    """Waits for a locked SQLite file; fails at once if it is no database, which MLflow would retry for minutes."""
     file = Path(address.removeprefix("sqlite:///"))
     if file.exists():
         with closing(sqlite3.connect(file, timeout=patience_seconds())) as database:
@@ -113,9 +113,9 @@ def _readable_file(address: str) -> Iterator[None]:
 
 @contextmanager
 def _postgres_lock(address: str) -> Iterator[None]:
-    """A connection that holds a lock of the database: other machines may open it at the same time.
+    """Holds an advisory lock of the database: other machines may open it at the same time.
 
-    It also fails within seconds where MLflow would try for minutes.
+    Without a connection it fails within seconds, where MLflow would retry for minutes.
     """
     import sqlalchemy
 

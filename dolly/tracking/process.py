@@ -1,6 +1,6 @@
-"""Which process a run belongs to, and whether that process has surely ended.
+"""Identifies the process of a run, and decides whether that process has surely ended.
 
-A process id alone says little: it is used again, and other hosts and containers have the same ones.
+A process id alone is not enough: the system reuses it, and other hosts and containers use the same ids.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Process:
 
     @classmethod
     def parse(cls, text: str) -> Process | None:
-        """The process of a run's tag; None if the tag is of another form."""
+        """Parses a run's tag; None if it is not such a tag."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError):
@@ -55,12 +55,14 @@ class Process:
         return json.dumps(asdict(self))
 
     def surely_ended(self, here: Process) -> bool:
-        """Whether the process has ended, as seen from the process `here`; False where that can't be known."""
+        """Whether the process has ended, as seen from the process `here`; False if unknown."""
         if self.boot and self.namespace and (self.boot, self.namespace) == (here.boot, here.namespace):
             return _start_time(self.pid) != self.started
         if not self.machine or (self.host, self.machine) != (here.host, here.machine):
             return False
-        if self.boot and here.boot and self.boot != here.boot:  # restarted since; a container may share these names
+        if (
+            self.boot and here.boot and self.boot != here.boot
+        ):  # rebooted since; a container may have the same host name
             return self.namespace == here.namespace == _HOST_NAMESPACE
         return not self.boot and not here.boot and not _exists(self.pid)
 

@@ -1,4 +1,4 @@
-"""Repeats a call to MLflow while its server or database is away."""
+"""Repeats a call to MLflow while its server or database is unavailable."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def temporary(error: BaseException) -> bool:
 
 
 def retried(action: Callable[[], T], *, address: str, seconds: float | None = None) -> T:
-    """The result of `action`, which is repeated while its failure is temporary.
+    """Returns the result of `action`, which is repeated after a temporary failure.
 
     Args:
         action: one call to MLflow that may be made twice.
         address: of the store, for the message.
-        seconds: how long to go on; None: `patience_seconds()`.
+        seconds: how long to retry; None: `patience_seconds()`.
 
     Raises:
         TrackingError: still no success after that time.

@@ -1,4 +1,4 @@
-"""Starts runs: one for each call of `dolly`, with one for each of its stages below it."""
+"""Starts MLflow runs: a parent run for each call of `dolly`, with a child run for each stage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dolly.tracking.store import connect
 if TYPE_CHECKING:
     from dolly.tables import Tables
 
-PARENT_RUN = "DOLLY_PARENT_RUN_ID"  # environment: the run that this call's run hangs below
+PARENT_RUN = "DOLLY_PARENT_RUN_ID"  # environment variable: the parent of this call's run
 _FIGURES = "report.json"
 _PROCESS = "dolly.process"
 
@@ -32,9 +32,9 @@ class Tracker:
 
     Args:
         state: addresses of the tracking store and of the artifacts.
-        experiment: its name; made if it isn't there, restored if it was deleted in the UI.
+        experiment: its name; created if missing, restored if it was deleted in the UI.
         price_per_hour, currency: for the cost of each run.
-        tables: those whose versions runs name as inputs; None: opened from the state.
+        tables: tables that runs name as inputs; None: opened from the state.
         say: prints one line.
 
     Raises:
@@ -67,12 +67,12 @@ class Tracker:
 
     @contextmanager
     def parent(self, *, name: str, config: str, params: Mapping[str, Any]) -> Iterator[ParentRun]:
-        """The run that the stages' runs hang from; its duration and cost are recorded at its end.
+        """Starts the parent run of the stages; its duration and cost are logged at its end.
 
         Args:
-            name: what the run is called in the UI.
-            config: the whole config as YAML, kept as an artifact.
-            params: keys of the config, flat, to compare runs by.
+            name: the run's name in the UI.
+            config: the whole config as YAML, logged as an artifact.
+            params: flattened keys of the config, to compare runs by.
         """
         self._end_dead_runs()
         with self._run(name, {"stage": "run"}, self._given_parent) as run_id:
@@ -89,7 +89,7 @@ class Tracker:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[StageRun]:
-        """The run of one stage; its duration, peak memory and cost are recorded at its end."""
+        """Starts the run of one stage; its duration, peak memory and cost are logged at its end."""
         with self._run(name, {"stage": name}, self._parent_id) as run_id:
             yield StageRun(name, run_id, self._tables, self._store)
 
@@ -119,7 +119,7 @@ class Tracker:
 
     @contextmanager
     def _run(self, name: str, tags: Mapping[str, str], parent: str | None) -> Iterator[str]:
-        """An MLflow run that is active, so that MLflow's own functions log in it."""
+        """Starts an MLflow run and makes it active, so that MLflow's own functions log to it."""
         import mlflow
 
         tags = {**tags, **origin_tags(), _PROCESS: str(Process.current())}
@@ -133,7 +133,7 @@ class Tracker:
             yield run_id
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-            # The error that ended the run is the one to report.
+            # Report the error that ended the run, not this one.
             with suppress(TrackingError):
                 self._end(run_id, started, status, seconds=0 if isinstance(error, TrackingError) else None)
             raise
@@ -152,7 +152,7 @@ class Tracker:
         def end() -> None:
             active = mlflow.active_run()
             if active and active.info.run_id == run_id:
-                mlflow.end_run(status)  # removes it from the active ones even if the store is away
+                mlflow.end_run(status)  # removes it from the active runs even if the store is unavailable
             else:
                 self._client.set_terminated(run_id, status)
 
@@ -185,7 +185,7 @@ class Tracker:
         return run_id
 
     def _end_dead_runs(self) -> None:
-        """Closes runs of this experiment as KILLED whose process has surely ended without closing them."""
+        """Sets runs of this experiment to KILLED if their process has surely ended without closing them."""
         here = Process.current()
         running = self._store.call(
             lambda: self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'")

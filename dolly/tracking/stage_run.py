@@ -1,4 +1,4 @@
-"""What a run of `dolly` and the run of a stage log."""
+"""Logs to the run of a call of `dolly` and to the run of a stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ParentRun:
         self.metrics: dict[str, float] = {}
 
     def describe(self, metrics: Mapping[str, float], text: str) -> None:
-        """Logs headline figures, also in the run that this one hangs below, and a description in Markdown."""
+        """Logs headline figures, also to a parent run, and a description in Markdown."""
         self.metrics |= metrics
         for run_id in filter(None, (self.run_id, self._given_parent)):
             log_metrics(self._store, run_id, metrics)
@@ -49,7 +49,7 @@ class StageRun:
         self._figures: dict[str, float] = {}
 
     def result(self, *, ids: Mapping[str, str] | None = None, paths: Mapping[str, str] | None = None) -> StageResult:
-        """What the stage returns: all metrics logged so far, and what identifies and holds its results."""
+        """The stage's result: all metrics logged so far, and the ids and paths of its results."""
         return StageResult(self.name, self.run_id, dict(self._figures), dict(ids or {}), dict(paths or {}))
 
     def input(self, table: Table, *, version: int | None = None, role: str) -> int:
@@ -77,16 +77,16 @@ class StageRun:
         log_metrics(self._store, self.run_id, known)
 
     def table(self, name: str, columns: Mapping[str, list[Any]]) -> None:
-        """Stores a table that the UI shows, as an artifact."""
+        """Logs a table as an artifact, which the UI shows."""
         rows = dict(columns)
         self._store.write(self.run_id, lambda: self._store.client.log_table(self.run_id, rows, f"{name}.json"))
 
     @contextmanager
     def training_metrics(self, folder: Path) -> Iterator[None]:
-        """Sends the journal of a training's folder while the training runs, and what an earlier run left in it.
+        """Sends the journal of a training's folder while the block runs, with lines left over from an earlier run.
 
         Raises:
-            TrackingError: at the end MLflow can't be reached; the journal keeps what is not sent.
+            TrackingError: MLflow can't be reached at the end; the journal keeps the lines that were not sent.
         """
         sender = MetricSender(folder, self._send)
         sender.start()
@@ -105,10 +105,10 @@ class StageRun:
             self._store.say(f"MLflow refused {len(sender.refused)} metrics, the first one: {sender.refused[0][:200]}")
 
     def _send(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """One attempt; a run that was deleted in the UI is restored.
+        """Makes one attempt; restores the run if it was deleted in the UI.
 
         Raises:
-            Exception: MLflow's own, which says whether to try again.
+            Exception: MLflow's own; it decides whether to try again.
         """
         try:
             self._store.write(run_id, lambda: self._store.client.log_batch(run_id, metrics=metrics), seconds=0)

@@ -1,4 +1,4 @@
-"""Connects to MLflow's tracking store and registry: one line of error before any work, or a store to use."""
+"""Connects to MLflow's tracking store and registry; a store that can't be used fails before any work."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dolly.tracking.moved import adopt_artifacts, set_artifact_location
 from dolly.tracking.probe import require_answer, require_known
 from dolly.tracking.retry import first_line, patience_seconds, retried, temporary
 
-# Requests of MLflow's own are repeated for about a minute; calls made here then for `patience_seconds()`.
+# MLflow repeats its requests for about a minute; calls through `Store` are then repeated for `patience_seconds()`.
 _HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
-# Experiments of this kind open as model training, and not as an agent with its traces, in a UI that obeys the tag;
-# MLflow 3.17's own goes by the address (`workflowType=machine_learning`, which `dolly ui` prints) and its switch.
+# With this tag a UI opens an experiment as model training, not as an agent with traces. MLflow 3.17's UI ignores it
+# and uses the address (`workflowType=machine_learning`, which `dolly ui` prints) and its switch.
 _KIND, _TRAINING = "mlflow.experimentKind", "custom_model_development"
 
 _ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """The tracking store of a state: calls to it are repeated while it is away.
+    """The tracking store of a state; calls are repeated while it is unavailable.
 
     Args:
         address: MLflow's tracking URI.
@@ -44,10 +44,10 @@ class Store:
         self.client = mlflow.MlflowClient(address, registry)
 
     def call(self, action: Callable[[], T], *, seconds: float | None = None) -> T:
-        """The result of `action`, which may be made twice.
+        """Returns the result of `action`, which may run more than once.
 
         Raises:
-            TrackingError: the store is away for longer than `seconds` (None: `patience_seconds()`), or refuses.
+            TrackingError: the store is unavailable for longer than `seconds` (None: `patience_seconds()`), or refuses.
         """
         from mlflow.exceptions import MlflowException
 
@@ -61,7 +61,7 @@ class Store:
             ) from error
 
     def write(self, run_id: str, action: Callable[[], T], *, seconds: float | None = None) -> T:
-        """As `call`, for an action on a run, which is restored first if it was deleted in the meantime."""
+        """Like `call`, for an action on a run, which is restored if it was deleted in the meantime."""
         try:
             return self.call(action, seconds=seconds)
         except TrackingError as error:
@@ -86,30 +86,30 @@ class Store:
         return True
 
     def experiment(self, name: str, *, artifacts: str | None) -> str:
-        """The id of an experiment, which is made, or restored if it was deleted in the UI.
+        """Returns the id of an experiment; creates it, or restores it if it was deleted in the UI.
 
         Args:
-            name: of the experiment.
-            artifacts: URI under which its runs keep artifacts; None: the server decides.
+            name: the experiment's name.
+            artifacts: URI under which its runs store artifacts; None: the server decides.
 
         Raises:
-            TrackingError: the store is away or refuses.
+            TrackingError: the store is unavailable or refuses.
         """
-        found = self.call(lambda: self._get_or_create(name, artifacts))
-        if artifacts and found.artifact_location != artifacts:
-            self.call(lambda: set_artifact_location(self.address, str(found.experiment_id), artifacts))
-        if found.lifecycle_stage == "deleted":
-            self.call(lambda: self.client.restore_experiment(found.experiment_id))
+        experiment = self.call(lambda: self._get_or_create(name, artifacts))
+        if artifacts and experiment.artifact_location != artifacts:
+            self.call(lambda: set_artifact_location(self.address, str(experiment.experiment_id), artifacts))
+        if experiment.lifecycle_stage == "deleted":
+            self.call(lambda: self.client.restore_experiment(experiment.experiment_id))
             self.say(f"the MLflow experiment {name} was deleted in the UI: it is restored, with its runs")
-        if _KIND not in found.tags:
-            self.call(lambda: self.client.set_experiment_tag(found.experiment_id, _KIND, _TRAINING))
-        return str(found.experiment_id)
+        if _KIND not in experiment.tags:
+            self.call(lambda: self.client.set_experiment_tag(experiment.experiment_id, _KIND, _TRAINING))
+        return str(experiment.experiment_id)
 
     def _get_or_create(self, name: str, artifacts: str | None) -> Any:
         from mlflow.exceptions import MlflowException
 
-        if (found := self.client.get_experiment_by_name(name)) is not None:
-            return found
+        if (experiment := self.client.get_experiment_by_name(name)) is not None:
+            return experiment
         try:
             note = f"Data set `{name}`: a run for each call of `dolly`, its stages below it."
             tags = {_KIND: _TRAINING, "mlflow.note.content": note}
@@ -121,12 +121,13 @@ class Store:
 
 
 def connect(state: State, *, say: Callable[[str], None] = print) -> Store:
-    """Opens the tracking store and the registry of a state and makes them MLflow's current ones.
+    """Opens the tracking store and the registry of a state and sets them in MLflow.
 
-    A database gets MLflow's tables; of several processes that start at once, one makes them and the others wait.
+    MLflow creates its tables in a new database; of several processes that start at once, one creates them and the
+    others wait.
 
     Raises:
-        UsageError: an address of an unknown kind.
+        UsageError: an address has an unknown scheme.
         TrackingError: no server or database answers, or the credentials are wrong.
     """
     import mlflow
@@ -141,11 +142,11 @@ def connect(state: State, *, say: Callable[[str], None] = print) -> Store:
         if state.registry != state.tracking:
             require_answer(state.registry, lambda client: client.search_registered_models(max_results=1))
         retried(lambda: adopt_artifacts(state), address=state.tracking)
-    given = {name: os.environ.get(name) for name in _ADDRESSES}
+    exported_before = {name: os.environ.get(name) for name in _ADDRESSES}
     mlflow.set_tracking_uri(state.tracking)
     mlflow.set_registry_uri(state.registry)
-    # MLflow also exports what it is told, which the state of another home in this process would then obey.
-    for name, exported in given.items():
+    # MLflow also sets environment variables, which `State` would read for another home in this process.
+    for name, exported in exported_before.items():
         if exported is None:
             os.environ.pop(name, None)
         else:
@@ -168,7 +169,7 @@ def models_trained_on(state: State, training_sets: Sequence[str]) -> list[str]:
 
 
 def _quiet() -> None:
-    """Silences reports of each attempt and artifact: failures are reported here, once."""
+    """Silences MLflow's messages about each attempt and artifact: this module reports failures, once."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -177,7 +178,7 @@ def _quiet() -> None:
 
 @contextmanager
 def _opening(state: State) -> Iterator[None]:
-    """A lock for processes that open the stores of one home: MLflow makes its tables without one."""
+    """Locks out other processes that open the stores of this home: MLflow creates its tables without a lock."""
     try:
         with FileLock(state.home / ".mlflow.lock", timeout=patience_seconds()):
             yield

@@ -1,12 +1,12 @@
-"""Attention of packed sequences: each example sees itself only, whatever lies beside it in the block.
+"""Attention of packed sequences: each example attends to itself only, never to its neighbours in the block.
 
 A block holds several examples, one after another. Instead of a mask of its whole length squared, attention is
 computed example by example: by PyTorch's variable-length kernel on a GPU, by `scaled_dot_product_attention`
-elsewhere. Positions are told by `position_ids`, which begin anew with each example.
+elsewhere. `position_ids` give the positions; they start at 0 in each example.
 
 Models of transformers' attention interface (LLaMA, GPT-NeoX and many more) take our function by its name.
-GPT-J and BLOOM do not use that interface: their attention modules are given a forward of ours, with the same
-weights. What it computes is what transformers' eager one does on each example alone.
+GPT-J and BLOOM do not use that interface: their attention modules are given a `forward` of this module, with
+the same weights. It computes what transformers' eager attention computes on each example alone.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class Segments(NamedTuple):
 
 
 def install(model: Any) -> Callable[[Segments], None]:
-    """Lets a causal LM attend within examples only.
+    """Makes a causal LM attend within examples only.
 
     Args:
-        model: of transformers; changed in place, its weights are not.
+        model: a causal LM of transformers; changed in place, except for its weights.
 
     Returns:
-        A function that is told the segments of a block before each forward pass of it.
+        A function that sets the segments of a block; call it before each forward pass.
 
     Raises:
-        DataError: the model's attention can't be confined.
+        DataError: the model's attention can't be replaced.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
-    # An attention that is told its segments needs no mask, and must not make one of the block's length squared.
+    # The segments replace the mask, which would have the size of the block's length squared.
     AttentionInterface.register(NAME, _interface)
     AttentionMaskInterface.register(NAME, _no_mask)
     family = model.config.model_type
@@ -74,11 +74,11 @@ def install(model: Any) -> Callable[[Segments], None]:
         )
     model.config._attn_implementation = NAME
 
-    def tell(segments: Segments) -> None:
+    def set_segments(segments: Segments) -> None:
         for module in modules:
             module.segments = segments
 
-    return tell
+    return set_segments
 
 
 def packed_attention(
@@ -113,7 +113,7 @@ def packed_attention(
     # One split: its gradient is one concatenation, where slices would each make a gradient of full length.
     parts = [torch.split(tensor, segments.lengths, dim=2) for tensor in (query, key, value)]
     bias = _alibi(slopes, max(segments.lengths)).to(query.dtype) if slopes is not None else None
-    found = [
+    outputs = [
         scaled_dot_product_attention(
             q,
             k,
@@ -125,11 +125,11 @@ def packed_attention(
         )
         for q, k, v in zip(*parts, strict=True)
     ]
-    return torch.cat(found, dim=2).transpose(1, 2)
+    return torch.cat(outputs, dim=2).transpose(1, 2)
 
 
 def keep_out_of_compilation() -> None:
-    """Lets torch.compile compile what is around the attention: its kernels take other lengths each time."""
+    """Excludes the attention from torch.compile: the lengths of its segments change with each block."""
     global packed_attention
     packed_attention = torch.compiler.disable(packed_attention)  # type: ignore[no-untyped-call]
 
@@ -147,27 +147,27 @@ def _by_kernel(
     groups = query.shape[1] // key.shape[1]
     query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
     arguments: dict[str, Any] = {"scale": scale, "window_size": (-1, 0), "enable_gqa": groups > 1}
-    known = signature(varlen_attn).parameters
-    if "enable_gqa" not in known:  # before PyTorch 2.12
+    parameters = signature(varlen_attn).parameters
+    if "enable_gqa" not in parameters:  # before PyTorch 2.12
         del arguments["enable_gqa"]
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    if "window_size" not in known:
+    if "window_size" not in parameters:
         del arguments["window_size"]
         arguments["is_causal"] = True
-    found = varlen_attn(query, key, value, segments.offsets, segments.offsets, longest, longest, **arguments)
-    assert isinstance(found, torch.Tensor)
-    return found[None]
+    output = varlen_attn(query, key, value, segments.offsets, segments.offsets, longest, longest, **arguments)
+    assert isinstance(output, torch.Tensor)
+    return output[None]
 
 
 def _alibi(slopes: torch.Tensor, length: int) -> torch.Tensor:
-    """`(heads, length, length)`: how far back a key lies, times its head's slope; minus infinity ahead."""
-    place = torch.arange(length, device=slopes.device)
-    distance = (place[None, :] - place[:, None]).to(slopes.dtype)
+    """`(heads, length, length)`: distance back to each key times the head's slope; minus infinity for later keys."""
+    position = torch.arange(length, device=slopes.device)
+    distance = (position[None, :] - position[:, None]).to(slopes.dtype)
     return (slopes[:, None, None] * distance).masked_fill(distance > 0, float("-inf"))
 
 
 def alibi_slopes(heads: int) -> torch.Tensor:
-    """ALiBi's slope of each head `(heads,)`: a geometric sequence; that of twice the heads fills up the rest."""
+    """ALiBi's slope of each head `(heads,)`: a geometric sequence, extended from that of twice as many heads."""
 
     def sequence(count: int) -> torch.Tensor:
         return torch.pow(2.0, -8.0 / count * torch.arange(1, count + 1))
@@ -207,7 +207,7 @@ class GPTJPackedAttention(nn.Module):
         sincos = self.embed_positions.to(position_ids.device)[position_ids].to(key.dtype)
         sin, cos = (part[:, :, None, :, None] for part in sincos.chunk(2, dim=-1))
         query, key = (_rotated(tensor, sin, cos, self.pos_embd_dim) for tensor in (query, key))
-        found = packed_attention(
+        attended = packed_attention(
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
@@ -215,7 +215,7 @@ class GPTJPackedAttention(nn.Module):
             scale=self.head_dim**-0.5,
             dropout=self.attn_dropout.p if self.training else 0.0,
         )
-        return self.resid_dropout(self.out_proj(found.reshape(hidden_states.shape))), None
+        return self.resid_dropout(self.out_proj(attended.reshape(hidden_states.shape))), None
 
 
 def _rotated(tensor: torch.Tensor, sin: torch.Tensor, cos: torch.Tensor, width: int) -> torch.Tensor:
@@ -233,7 +233,7 @@ class BloomPackedAttention(nn.Module):
         """States and residual `(1, tokens, width)` → their sum after attention, as transformers' block expects it."""
         fused = self.query_key_value(hidden_states).unflatten(-1, (self.num_heads, 3, self.head_dim))
         query, key, value = (fused[..., part, :].transpose(1, 2) for part in range(3))
-        found = packed_attention(
+        attended = packed_attention(
             query,
             key,
             value,
@@ -242,5 +242,5 @@ class BloomPackedAttention(nn.Module):
             dropout=self.attention_dropout.p if self.training else 0.0,
             slopes=alibi_slopes(self.num_heads).to(hidden_states.device),
         )
-        output = self.dense(found.reshape(hidden_states.shape))
+        output = self.dense(attended.reshape(hidden_states.shape))
         return residual + nn.functional.dropout(output, self.hidden_dropout, self.training), None

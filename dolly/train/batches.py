@@ -1,4 +1,4 @@
-"""Which rows each step sees, and how they become tensors.
+"""The rows of each step, and their tensors.
 
 The order is a function of the seed and the step alone: it needs no state to resume and is the same
 for any number of processes.
@@ -42,18 +42,18 @@ class BatchOrder:
 
     def batch(self, step: int) -> list[int]:
         """Row numbers of one step."""
-        places = range(step * self._batch_size, (step + 1) * self._batch_size)
-        return [int(self._permutation(place // self._rows)[place % self._rows]) for place in places]
+        indices = range(step * self._batch_size, (step + 1) * self._batch_size)
+        return [int(self._permutation(index // self._rows)[index % self._rows]) for index in indices]
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self._seed, epoch]).permutation(self._rows)
 
 
 def packed(examples: Sequence[Example], *, capacity: int, processes: int) -> list[list[Example]]:
-    """A step's rows in blocks of at most `capacity` tokens, as many for each process; a longer row has its own.
+    """Packs a step's rows into blocks of at most `capacity` tokens, the same number for each process.
 
-    Rows are first put in the order of their lengths and ids, so that the blocks do not depend on the order in which
-    the rows came.
+    A longer row gets its own block. Rows are first sorted by length and id, so that the blocks do not depend on the
+    order of `examples`.
     """
     ordered = sorted(examples, key=lambda example: (-len(example.input_ids), example.example_id))
     lengths = [len(example.input_ids) for example in ordered]
@@ -66,30 +66,30 @@ def blocks_of(examples: Sequence[Example], *, capacity: int, processes: int, ran
 
 
 def blocks_by_step(rows: Sequence[Example], spec: TrainSpec, *, steps: int) -> Iterator[list[list[Example]]]:
-    """The blocks of all processes, step by step, as a training of `spec` takes them."""
+    """Yields the blocks of all processes for each step of a training."""
     order = BatchOrder(rows=len(rows), batch_size=spec.batch_size, seed=spec.seed)
     for step in range(steps):
-        batch = [rows[place] for place in order.batch(step)]
+        batch = [rows[index] for index in order.batch(step)]
         yield packed(batch, capacity=spec.block_tokens, processes=spec.processes)
 
 
 def tensors_of(block: Sequence[Example]) -> dict[str, Any]:
-    """A block as the model takes it.
+    """The arguments of the model for one block.
 
     Returns:
-        `input_ids` and `position_ids`, each `(1, tokens)`; positions begin anew with each example. `places` and
-        `targets`, each `(learnt,)`: where a token is to be predicted, and which; never across examples. `lengths`,
-        the tokens of each example.
+        `input_ids` and `position_ids`, each `(1, tokens)`; positions start at 0 in each example.
+        `loss_positions` and `targets`, each `(tokens with loss,)`: the positions that predict a token with loss, and
+        that token; never across examples. `lengths`: tokens of each example.
     """
     ids = torch.from_numpy(np.concatenate([example.input_ids for example in block]))
-    learnt = torch.from_numpy(np.concatenate([np.append(example.loss_mask[1:], False) for example in block]))
-    places = learnt.nonzero()[:, 0]
+    with_loss = torch.from_numpy(np.concatenate([np.append(example.loss_mask[1:], False) for example in block]))
+    loss_positions = with_loss.nonzero()[:, 0]
     lengths = [len(example.input_ids) for example in block]
     positions = torch.cat([torch.arange(length) for length in lengths])
     return {
         "input_ids": ids[None],
         "position_ids": positions[None],
-        "places": places,
-        "targets": ids[places + 1],
+        "loss_positions": loss_positions,
+        "targets": ids[loss_positions + 1],
         "lengths": lengths,
     }

@@ -1,8 +1,9 @@
-"""Checkpoints: whole fp32 weights and optimizer states by parameter name, whatever the processes and ZeRO stage.
+"""Checkpoints: whole fp32 weights and optimizer states by parameter name, independent of the number of processes
+and of the ZeRO stage.
 
 A checkpoint is a folder of safetensors files (no pickle: loading one runs no code), `state.json`, and
-`complete.json` with the checksum of each, which is written last. A folder without it, or with other contents than
-it says, is passed over for the one before.
+`complete.json` with the checksum of each file, which is written last. If `complete.json` is missing or a checksum
+differs, the previous checkpoint is used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dolly import atomic
 
 _MARKER = "complete.json"
 _STATE = "state.json"
-SHARD_BYTES = 2 << 30  # a shard is written once it is as large
+SHARD_BYTES = 2 << 30  # a shard is written when it reaches this size
 _WEIGHT = "weight"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -32,7 +33,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 def save(engine: Any, folder: Path, *, state: dict[str, Any], keep: int) -> None:
     """Saves a checkpoint on rank 0 (all ranks must call), marks it complete, removes old ones.
 
-    Kept are the newest `keep`, and the best: that of the step `state["best"]["step"]`.
+    The newest `keep` are kept, and the best one: that of step `state["best"]["step"]`.
     """
     target = folder / _name(state["step"])
     first = dist.get_rank() == 0
@@ -63,14 +64,14 @@ def _name(step: int) -> str:
 
 
 def load_newest(engine: Any, folder: Path) -> dict[str, Any] | None:
-    """Restores the newest checkpoint that is whole; returns its state, None where there is none."""
-    found = [newest_whole(folder) if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(found, src=0)
-    if found[0] is None:
+    """Restores the newest complete checkpoint; returns its state, None if there is none."""
+    newest = [newest_whole(folder) if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(newest, src=0)
+    if newest[0] is None:
         return None
-    state: dict[str, Any] = json.loads((found[0] / _STATE).read_text())
+    state: dict[str, Any] = json.loads((newest[0] / _STATE).read_text())
     _make_moments(engine, step=state["step"])
-    values = _reader(found[0])
+    values = _reader(newest[0])
     with torch.no_grad():
         for name, parameter in _trained(engine):
             for part in (_WEIGHT, *_MOMENTS):
@@ -79,7 +80,7 @@ def load_newest(engine: Any, folder: Path) -> dict[str, Any] | None:
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The newest checkpoint whose files have the checksums that its marker names."""
+    """The newest checkpoint whose checksums match; None if there is none."""
     for candidate in sorted(folder.glob("step-*"), reverse=True):
         try:
             expected = json.loads((candidate / _MARKER).read_text())
@@ -102,10 +103,10 @@ def _whole(engine: Any, parameter: torch.nn.Parameter, part: str) -> torch.Tenso
 
     if not _partitioned(parameter):
         return parameter if part == _WEIGHT else engine.optimizer.state[parameter][part]
-    found: torch.Tensor = (
+    gathered: torch.Tensor = (
         safe_get_full_fp32_param(parameter) if part == _WEIGHT else safe_get_full_optimizer_state(parameter, part)
     )
-    return found
+    return gathered
 
 
 def _set_whole(engine: Any, parameter: torch.nn.Parameter, part: str, value: torch.Tensor) -> None:
@@ -116,7 +117,7 @@ def _set_whole(engine: Any, parameter: torch.nn.Parameter, part: str, value: tor
         (parameter if part == _WEIGHT else engine.optimizer.state[parameter][part]).copy_(value)
     elif part == _WEIGHT:
         safe_set_full_fp32_param(parameter, value.to(parameter.device))
-        # What the forward pass reads is a copy of its own, in the model's precision.
+        # The forward pass reads a separate copy, in the model's precision.
         split = hasattr(parameter, "ds_id")
         with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0) if split else nullcontext():
             parameter.copy_(value)
@@ -129,7 +130,7 @@ def _partitioned(parameter: torch.nn.Parameter) -> bool:
 
 
 def _make_moments(engine: Any, *, step: int) -> None:
-    """Adam makes its moments in the first step; here they must be there before it."""
+    """Creates Adam's moments, which Adam itself would only create in its first step."""
     outer = engine.optimizer
     inner = getattr(outer, "optimizer", outer)
     if hasattr(outer, "fp32_partitioned_groups_flat"):  # ZeRO-3
@@ -155,12 +156,12 @@ def _write(shard: dict[str, torch.Tensor], folder: Path, number: int) -> int:
 def _reader(folder: Path) -> Any:
     """A function from a tensor's name to its value."""
     files: list[Any] = [safe_open(file, framework="pt") for file in sorted(folder.glob("*.safetensors"))]
-    places = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no dictionary
-    return lambda name: places[name].get_tensor(name)
+    file_of = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no dictionary
+    return lambda name: file_of[name].get_tensor(name)
 
 
 def _mark(folder: Path) -> None:
-    """Makes sure that all is on the disk, then says so."""
+    """Flushes all files to the disk, then writes the marker."""
     sums = _checksums(folder)
     for name in sums:
         atomic.sync(folder / name)

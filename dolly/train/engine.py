@@ -24,7 +24,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 
 class Stopped(Exception):
-    """The training was asked to stop and has saved the step that it holds."""
+    """The training was asked to stop, and has saved a checkpoint; the message is the step."""
 
 
 class Trainer:
@@ -36,7 +36,7 @@ class Trainer:
         train: rows to train on, the same in all processes.
         evaluation: held-out rows.
         report: called on rank 0 with step, number of steps and metrics.
-        asked_to_stop: asked after each step; if any process says so, all save a checkpoint and raise `Stopped`.
+        asked_to_stop: called after each step; if it is true in any process, all save a checkpoint and raise `Stopped`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Trainer:
             "trained_tokens": 0,
             "seconds": 0.0,
             "losses": {},
-            # The step of the lowest held-out loss, whose checkpoint is kept.
+            # The step with the lowest held-out loss; its checkpoint is kept.
             "best": {"step": -1, "loss": None},
             "step_losses": [],
             # A hash of all row ids so far, in the order in which they were trained on.
@@ -124,8 +124,8 @@ class Trainer:
         rows = [self._train[i] for i in self._order.batch(step)]
         trained = sum(row.trained_tokens for row in rows)
         blocks = blocks_of(rows, capacity=spec.block_tokens, processes=self._processes, rank=self._rank)
-        # One normaliser, the trained tokens of the whole step: DeepSpeed averages over the processes,
-        # which this undoes.
+        # The loss is divided by the tokens with loss of the whole step. DeepSpeed averages over the processes;
+        # the factor undoes that.
         scale = self._processes / max(1, trained)
         total = torch.zeros((), device=self._engine.device)
         self._engine.train()
@@ -134,7 +134,7 @@ class Trainer:
             self._engine.backward(loss * scale)
             total += loss.detach()
         self._engine.step()
-        # With the loss goes whether any process was told to stop, so that all of them do in the same step.
+        # The stop flag is reduced with the loss, so that all processes stop in the same step.
         sums = torch.stack([total, torch.tensor(float(self._asked_to_stop()), device=total.device)])
         dist.all_reduce(sums)
         total, self._stopping = sums[0], bool(sums[1])
@@ -157,11 +157,11 @@ class Trainer:
         }
         if (norm := self._engine.get_global_grad_norm()) is not None:  # ZeRO stage 0 keeps none
             metrics["train/gradient_norm"] = float(norm)
-        self._tell(metrics)
+        self._report_metrics(metrics)
 
     @torch.no_grad()
     def _evaluate(self, moment: str) -> bool:
-        """Mean loss per trained token of each source's held-out rows; are there any?"""
+        """Records the mean loss per token with loss of each source's held-out rows; False if there are none."""
         losses = {}
         self._engine.eval()
         for source, rows in self._evaluation.items():
@@ -169,17 +169,17 @@ class Trainer:
             total = torch.zeros((), dtype=torch.float64, device=self._engine.device)
             # All ranks make the same number of forward passes: ZeRO-3 gathers weights in each.
             for start in range(0, len(parts), self._processes):
-                place = start + self._rank
-                loss = self._engine(**self._on_device(parts[min(place, len(parts) - 1)]))
-                total += loss if place < len(parts) else 0
+                index = start + self._rank
+                loss = self._engine(**self._on_device(parts[min(index, len(parts) - 1)]))
+                total += loss if index < len(parts) else 0
             dist.all_reduce(total)
             losses[source] = float(total) / max(1, sum(row.trained_tokens for row in rows))
         self.state["losses"][moment] = losses
-        self._tell({f"eval/{source}/loss": loss for source, loss in losses.items()})
+        self._report_metrics({f"eval/{source}/loss": loss for source, loss in losses.items()})
         return bool(losses)
 
     def _best_so_far(self) -> bool:
-        """Is the mean of the sources' last losses the lowest since the training began?"""
+        """Returns whether the mean of the sources' last losses is the lowest so far, and records it if so."""
         losses = self.state["losses"]["last"]
         mean, lowest = sum(losses.values()) / len(losses), self.state["best"]["loss"]
         if lowest is not None and mean >= lowest:
@@ -193,7 +193,7 @@ class Trainer:
             name: value.to(device) if torch.is_tensor(value) else value for name, value in tensors_of(block).items()
         }
 
-    def _tell(self, metrics: dict[str, float]) -> None:
+    def _report_metrics(self, metrics: dict[str, float]) -> None:
         if self._rank == 0:
             self._report(self.state["step"], self._steps, metrics)
 

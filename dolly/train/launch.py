@@ -23,7 +23,7 @@ STOP, STOPPED = "stop", "stopped"  # files: the first asks the processes to save
 _WORKER = "dolly.train.worker"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.5
-_STARTS = 3  # a port that is taken between choice and use is rare: three in a row have another cause
+_STARTS = 3  # it is rare that a port is taken between choice and use: three times in a row have another cause
 
 
 class Job(Protocol):
@@ -37,7 +37,7 @@ class Job(Protocol):
 
 
 Starter = Callable[[Path, Path], Job]
-"""From the spec's file and the file for all that the processes print."""
+"""Starts a job, given the spec's file and the log file for the output of the processes."""
 
 
 def launch(
@@ -51,13 +51,13 @@ def launch(
 ) -> None:
     """Starts a training and waits for its end.
 
-    Another program can take the rendezvous port between its choice and its use: the processes are then started again,
-    with another port, as long as they have not trained a step.
+    Another program can take the rendezvous port between its choice and its use: the processes are then restarted
+    with another port, unless they have already trained a step.
 
     Args:
         spec: the spec's file.
         start: starts the processes: `on_this_machine`, `by_hostfile` or `spark_launch.on_spark`.
-        log: file for all that they print.
+        log: file for their output.
         progress: file that rank 0 replaces at each step.
         follow: called with the content of `progress` whenever it has changed.
         say: prints a line.
@@ -78,7 +78,7 @@ def launch(
                 raise TrainingStopped(
                     found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
                     expected="the training's end",
-                    fix="run the same command again: it goes on from there",
+                    fix="run the same command again: it resumes from there",
                 )
             if code == 0:
                 return
@@ -87,7 +87,7 @@ def launch(
                 raise TrainingError(
                     found=f"the training ended with code {code}: {_reason(printed)}",
                     expected="code 0",
-                    fix=f"read {log}; run the same command again to go on from the last checkpoint",
+                    fix=f"read {log}; run the same command again to resume from the last checkpoint",
                 )
             say("another program took the training's rendezvous port; starting again with another port")
 
@@ -111,11 +111,11 @@ def _run(
 
 
 def on_this_machine(processes: int) -> Starter:
-    """`processes` workers beside this process, by torchrun, whose standalone mode lets the system choose the port."""
+    """Workers on this machine, started by torchrun; in its standalone mode the system chooses the port."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
     command = [*torchrun, "--nproc-per-node", str(processes), "-m", _WORKER]
     loopback = "lo0" if sys.platform == "darwin" else "lo"
-    # torchrun would set one thread a process; gloo would look the host's name up in the network.
+    # By default torchrun sets one thread per process, and gloo looks up the host name in the network.
     threads = max(1, (os.cpu_count() or 1) // processes)
     defaults = {"OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": loopback, "MASTER_ADDR": "127.0.0.1"}
     defaults |= allocator()
@@ -127,8 +127,8 @@ def by_hostfile(hostfile: Path, arguments: Sequence[str] = ()) -> Starter:
 
     Args:
         hostfile: its path.
-        arguments: further ones of DeepSpeed's launcher, as `--master_addr`, `--ssh_port` or `--launcher`. Without
-            `--master_port` each start chooses a free port.
+        arguments: further options of DeepSpeed's launcher, such as `--master_addr`, `--ssh_port` or `--launcher`.
+            Without `--master_port` each start chooses a free port.
 
     Raises:
         UsageError: no such file.
@@ -182,13 +182,13 @@ def _at_sigterm(action: Callable[[], None]) -> Iterator[None]:
 
 
 def die_with_parent() -> None:
-    """A killed parent takes its training along: two of them must not write one folder."""
+    """Ends this process when its parent is killed: two trainings must not write to one folder."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _reason(printed: str) -> str:
-    """The line of a log that says most: the first of our own, else the last error."""
+    """The most informative line of a log: the first message of Dolly, else the last error."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     for mark in ("dolly: ", "Error: ", "Error"):
         if marked := [line for line in lines if mark in line and "ChildFailedError" not in line]:

@@ -1,4 +1,4 @@
-"""What a training saw of each row: how often, in which step and block first, and how many of its tokens were learnt."""
+"""How often a training used each row, in which step and block first, and how many of its tokens had loss."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dolly.training_set import Example
 def ledger_rows(rows: list[Example], spec: TrainSpec, *, steps: int) -> list[dict[str, Any]]:
     """Rows of `trained_rows`: one for each row of the training set, also for those that `max_steps` left out.
 
-    The order and the packing are functions of the spec, so that this needs nothing of the training but its length.
+    Order and packing follow from the spec, so that only the number of steps is needed from the training.
 
     Args:
-        rows: the training rows, in the order of the training set; a row of several copies is there as often.
+        rows: the training rows, in the order of the training set; a row with several copies occurs as often.
         spec: the training.
-        steps: how many it has made.
+        steps: the number of steps that were trained.
     """
     seen: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -37,8 +37,8 @@ def ledger_rows(rows: list[Example], spec: TrainSpec, *, steps: int) -> list[dic
     for step, blocks in enumerate(blocks_by_step(rows, spec, steps=steps)):
         for block, members in enumerate(blocks):
             for row in members:
-                found = seen[row.example_id]
-                if found["times"] == 0:
-                    found |= {"step": step, "block": block}
-                found["times"] += 1
+                entry = seen[row.example_id]
+                if entry["times"] == 0:
+                    entry |= {"step": step, "block": block}
+                entry["times"] += 1
     return list(seen.values())

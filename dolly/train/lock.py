@@ -1,4 +1,4 @@
-"""One process at a time works in a training's folder, also where machines share it."""
+"""Lets one process at a time work in a training's folder, also when machines share the folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dolly import atomic
 
 @contextmanager
 def locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Holds a folder's lock while the block runs; the system frees it when the process ends, however it ends.
+    """Holds a folder's lock while the block runs; the system frees it when the process ends for any reason.
 
     Args:
-        folder: is made where it is not there.
+        folder: created if missing.
         say: prints a line if another process has the lock and this one waits.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The training that a config names: its spec, its folder and, once it is finished, its results.
 
-A training is found by the hash of all that makes its weights: base, prompt, training set and settings. What ran last
-plays no part, and paths are always the config's: a folder that was moved is found where it is now.
+A training is identified by the hash of everything that determines its weights: base, prompt, training set and
+settings. It does not matter what ran last. Paths always come from the config, so that a moved folder is found.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SAME_OVERRIDES = "with the same key=value overrides"
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: what was asked for, what it measured (`result`), the card of its weights."""
+    """A finished training: its spec, its measurements (`result`) and the card of its weights."""
 
     spec: TrainSpec
     result: dict[str, Any]
@@ -56,7 +56,7 @@ def gold_rows(config: Config, tables: Tables, *, base: str) -> TrainingSet:
         base: the located base model.
 
     Raises:
-        DataError: there are none, or they were encoded with another prompt or tokenizer.
+        DataError: there are no rows, or they were encoded with another prompt or tokenizer.
     """
     version = tables.version(GOLD_EXAMPLES)
     prompt, tokenizer = prompt_of(config), load_tokenizer(base)
@@ -75,7 +75,7 @@ def training_spec(config: Config, state: State, tables: Tables, *, run_id: str =
     """The training that a config names, and its rows.
 
     Raises:
-        DataError: its gold rows are not there, or not encoded for it.
+        DataError: its gold rows are missing, or encoded with another prompt or tokenizer.
     """
     base = locate(config.model.base, allow_network=config.allow_network)
     rows = gold_rows(config, tables, base=base)
@@ -95,7 +95,7 @@ def finished_training(config: Config, state: State, tables: Tables) -> Training:
     """The finished training that a config names.
 
     Raises:
-        DataError: it has not been trained; the message names the command that does.
+        DataError: it has not been trained; the message names the command that trains it.
     """
     spec, _ = training_spec(config, state, tables)
     training = read_training(spec)
@@ -109,7 +109,7 @@ def finished_training(config: Config, state: State, tables: Tables) -> Training:
 
 
 def read_training(spec: TrainSpec) -> Training | None:
-    """What a training left in its folder; None if it is not finished."""
+    """Reads a training's results from its folder; None if it is not finished."""
     folder = Path(spec.output)
     try:
         result = json.loads((folder / "result.json").read_text())
@@ -120,12 +120,12 @@ def read_training(spec: TrainSpec) -> Training | None:
 
 
 def checksums_file(state: State) -> Path:
-    """Where hashes of large files are remembered."""
+    """The file that caches hashes of large files."""
     return state.checkpoints / "checksums.json"
 
 
 def _instead(spec: TrainSpec, checkpoints: Path) -> str:
-    """What is there instead of a training that is not."""
+    """Describes what exists instead of a missing training."""
     if (Path(spec.output) / "spec.json").exists():
         return f"an unfinished training in {spec.output}"
     others = [other for folder in checkpoints.glob(f"{spec.dataset}-*") if (other := _read_spec(folder))]
@@ -139,7 +139,7 @@ def _instead(spec: TrainSpec, checkpoints: Path) -> str:
 
 
 def _read_spec(folder: Path) -> TrainSpec | None:
-    """The spec of another training; None if it is of another version of the code, or damaged."""
+    """Reads the spec of another training; None if it was written by another version of the code or is damaged."""
     try:
         return TrainSpec.read(folder / "spec.json")
     except (OSError, ValueError, KeyError, TypeError):

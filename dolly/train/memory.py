@@ -1,8 +1,8 @@
-"""How much memory a training will take, without taking it.
+"""Predicts the memory of a training without allocating it.
 
-What a forward and backward pass hold is found by running them on fake tensors, which have shapes and no contents
-(`torch._subclasses.FakeTensorMode`); what a process keeps of weights, gradients and optimiser states follows from the
-number of parameters and the ZeRO stage (Rajbhandari et al. 2020, "ZeRO", section 5).
+Activations are measured by running a forward and a backward pass on fake tensors, which have shapes and no contents
+(`torch._subclasses.FakeTensorMode`). The size of weights, gradients and optimiser states follows from the number of
+parameters and the ZeRO stage (Rajbhandari et al. 2020, "ZeRO", section 5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 from dolly.train.checkpoint import SHARD_BYTES
 
 _FP32 = 4
-# What a CPU process takes when it computes first: PyTorch's code, its threads, their scratch; measured at two sizes.
+# Memory that PyTorch's code, threads and scratch take in a CPU process; measured with models of two sizes.
 _LIBRARIES = 340 << 20
 _FOUR_BITS = 0.516  # bytes: half a byte, and a constant for each 64 that is quantised to 8 bits itself
 BUCKET = 50_000_000  # elements that DeepSpeed reduces at a time; its default of 500 million takes 2 GB
@@ -28,7 +28,7 @@ BUCKET = 50_000_000  # elements that DeepSpeed reduces at a time; its default of
 
 @dataclass(frozen=True)
 class Parameters:
-    """Sizes of a model: how many parameters, of all, of those that are trained, of the largest; and their bytes."""
+    """Number and bytes of a model's parameters: of all, of the trained ones, and of the largest."""
 
     count: int
     bytes: int
@@ -62,8 +62,8 @@ class Parameters:
 class Pass:
     """Peaks of a block's passes in bytes, beside the weights.
 
-    first: of a block that finds no gradients; later: of one that adds to those there are; logits: the loss's share of
-    both; evaluation: of a forward pass without gradients.
+    first: of a step's first block, when there are no gradients yet; later: of a block that adds to existing gradients;
+    logits: the loss's share of both; evaluation: of a forward pass without gradients.
     """
 
     first: int
@@ -76,8 +76,8 @@ class Pass:
 class Memory:
     """Bytes that one process takes, by part.
 
-    Libraries, weights and optimiser states stay. Beside them there are gradients with what a pass holds or, after it,
-    with what a step holds; then, without gradients, an evaluation or the saving of a checkpoint.
+    Libraries, weights and optimiser states are permanent. Gradients coexist with a pass's activations or, after it,
+    with the optimiser step. An evaluation and the saving of a checkpoint need no gradients.
     """
 
     libraries: int
@@ -92,7 +92,7 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """What stays, and the largest of what comes and goes."""
+        """The permanent parts plus the largest temporary one."""
         training = self.gradients + max(self.activations + self.logits, self.stepping)
         return self.libraries + self.weights + self.optimizer + max(training, self.evaluation, self.saving)
 
@@ -108,27 +108,27 @@ def memory(
     half: bool,
     on_gpu: bool,
 ) -> Memory:
-    """The parts of one process's memory; with `offload` those that stay on the GPU.
+    """The parts of one process's memory; with `offload` only those on the GPU.
 
     Args:
         model: its sizes.
         block: its passes over the largest block.
         one_block: does each step have one block only?
         zero_stage: 0 to 3.
-        processes: among which ZeRO parts what it parts.
-        offload: are optimiser states in the machine's memory?
+        processes: over which ZeRO partitions.
+        offload: are the optimiser states in CPU memory?
         half: are weights bf16?
-        on_gpu: else saving a checkpoint takes the same memory as the training.
+        on_gpu: does the process train on a GPU? On a CPU, saving a checkpoint uses the same memory.
     """
     parted = [processes if zero_stage >= least else 1 for least in (1, 2, 3)]
     trained = _FP32 * model.trained
-    # Beside Adam's two moments there are fp32 weights to step; ZeRO has its part of them where weights are fp32, too.
+    # Adam's two moments, and the fp32 weights that it steps; ZeRO keeps a partition of these even if weights are fp32.
     optimizer = 0 if offload else (3 if zero_stage or half else 2) * trained // parted[0]
     gradients = model.trained_bytes // parted[1]
     weights = model.bytes // parted[2]
-    if zero_stage == 3:  # the layers at work are whole
+    if zero_stage == 3:  # the layers in use are gathered
         weights += 2 * model.largest_bytes
-    # What is reduced at a time has a buffer; ZeRO's step takes its part's gradient once more, in fp32.
+    # The reduction bucket; ZeRO's step also copies its partition's gradient to fp32.
     reduced = min(BUCKET * model.trained_bytes // max(1, model.trained), model.trained_bytes)
     step = trained // parted[0] if zero_stage else reduced
     shard = min(3 * trained, SHARD_BYTES + 3 * _FP32 * model.largest)
@@ -147,18 +147,18 @@ def memory(
 
 
 def without_contents(module: nn.Module) -> None:
-    """Gives a module that was made on the meta device fake tensors of the active mode, which claim to be on a CPU."""
-    made: dict[int, Any] = {}
+    """Replaces the tensors of a module on the meta device by fake CPU tensors of the active fake mode."""
+    replaced: dict[int, Any] = {}
     for part in module.modules():
         for store in (part._parameters, part._buffers):
             for name, old in store.items():
                 if old is None:
                     continue
-                if id(old) not in made:  # tied weights stay tied
+                if id(old) not in replaced:  # tied weights stay tied
                     new = torch.empty(old.shape, dtype=old.dtype)
-                    kept = isinstance(old, nn.Parameter)
-                    made[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if kept else new
-                store[name] = made[id(old)]
+                    is_parameter = isinstance(old, nn.Parameter)
+                    replaced[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+                store[name] = replaced[id(old)]
 
 
 def measure_pass(module: Any, *, lengths: Sequence[int]) -> Pass:
@@ -183,7 +183,7 @@ def measure_pass(module: Any, *, lengths: Sequence[int]) -> Pass:
 
 
 def _both_ways(module: Any, batch: dict[str, Any], watch: _Live) -> tuple[int, int]:
-    """Peak of a forward and backward pass above what was there, and the loss's share of it."""
+    """Peak of a forward and backward pass above the start, and the loss's share of it."""
     marks: dict[str, int] = {}
 
     def after_body(_: nn.Module, __: Any, output: Any) -> None:
@@ -199,27 +199,27 @@ def _both_ways(module: Any, batch: dict[str, Any], watch: _Live) -> tuple[int, i
 
 
 def _block(lengths: Sequence[int]) -> dict[str, Any]:
-    """A block all of whose tokens are learnt: the dearest there is."""
+    """A block in which all tokens have loss, which needs the most memory."""
     count = sum(lengths)
-    ids, places = torch.zeros(1, count, dtype=torch.long), torch.arange(count)
+    ids, loss_positions = torch.zeros(1, count, dtype=torch.long), torch.arange(count)
     positions = torch.cat([torch.arange(length) for length in lengths])
     return {
         "input_ids": ids,
         "position_ids": positions[None],
-        "places": places,
+        "loss_positions": loss_positions,
         "targets": ids[0],
         "lengths": list(lengths),
     }
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that were made under it and still live; weights of `module` are not counted."""
+    """Counts the bytes of live tensors that were created in this mode, without the weights of `module`."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         weights = [*module.parameters(), *module.buffers()]
-        self._known = {tensor.untyped_storage()._cdata for tensor in weights}  # views of them are results, too
+        self._known = {tensor.untyped_storage()._cdata for tensor in weights}  # operators may return views of them
 
     def restart(self) -> int:
         """Forgets the peak; returns the bytes that live now."""

@@ -17,39 +17,41 @@ _CHUNK = 1024  # tokens; of 50,000 words that is 200 MB of logits
 
 
 class LanguageModelLoss(nn.Module):
-    """Summed cross-entropy of a causal LM over the tokens of a packed block that are to be learnt.
+    """Summed cross-entropy of a causal LM over the tokens with loss of a packed block.
 
-    The vocabulary projection runs on those tokens only, and on some at a time: logits are the largest tensor of
-    a small model's step, and prompts need none.
+    The vocabulary projection runs on those tokens only, in chunks: logits are the largest tensor of a small model's
+    step, and prompts need none.
 
     Args:
-        model: a causal LM of transformers; its attention is replaced by one that is confined to each example.
+        model: a causal LM of transformers; its attention is replaced by one within each example.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._tell = attention.install(model)
+        self._set_segments = attention.install(model)
 
     def forward(
         self,
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
-        places: torch.Tensor,
+        loss_positions: torch.Tensor,
         targets: torch.Tensor,
         lengths: list[int],
     ) -> torch.Tensor:
-        """Takes what `batches.tensors_of` makes of a block; returns a scalar, the sum over learnt tokens."""
-        self._tell(attention.Segments.of(lengths, input_ids.device))
+        """Returns the summed loss of a block, a scalar; for the arguments see `batches.tensors_of`."""
+        self._set_segments(attention.Segments.of(lengths, input_ids.device))
         states = self.model.base_model(input_ids=input_ids, position_ids=position_ids, use_cache=False)
-        return summed_cross_entropy(self.model.get_output_embeddings(), states.last_hidden_state[0, places], targets)
+        return summed_cross_entropy(
+            self.model.get_output_embeddings(), states.last_hidden_state[0, loss_positions], targets
+        )
 
 
 def summed_cross_entropy(head: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The loss of states `(tokens, width)` under a vocabulary projection, without the logits of all of them.
 
-    Of more than `_CHUNK` tokens, each chunk's logits are made, reduced to a loss and dropped; the backward pass
-    makes them again, which costs a third more of a projection that is a few percent of the model.
+    With more than `_CHUNK` tokens, each chunk's logits are computed, reduced to a loss and freed. The backward pass
+    computes them again: a third more for a projection that is a few percent of the model.
     """
     parts = zip(torch.split(states, _CHUNK), torch.split(targets, _CHUNK), strict=True)
     if len(states) <= _CHUNK or not torch.is_grad_enabled():
@@ -85,12 +87,12 @@ def build(
 
 
 def shape(base: str, *, dtype: str, words: int, **settings: Any) -> LanguageModelLoss:
-    """The module that would be trained, with weights of no meaning; for `torch._subclasses.FakeTensorMode`.
+    """Builds the module to be trained with arbitrary weights; for `torch._subclasses.FakeTensorMode`.
 
     Args:
-        base: a located base model, of which the config is read only.
+        base: a located base model; only its config is read.
         dtype: of its weights.
-        words: of the tokenizer with the prompt's markers.
+        words: vocabulary size of the tokenizer with the prompt's markers.
         settings: as in `TrainSpec.shaping`.
     """
     from transformers import AutoModelForCausalLM
@@ -119,9 +121,9 @@ def _prepare(
 
 
 def compile_layers(model: Any) -> None:
-    """Lets torch.compile compile each decoder layer: those are the longest list of modules in a causal LM."""
+    """Compiles each decoder layer with torch.compile: they are the longest `ModuleList` of a causal LM."""
     attention.keep_out_of_compilation()
-    for layer in max((found for found in model.modules() if isinstance(found, nn.ModuleList)), key=len):
+    for layer in max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len):
         layer.compile(dynamic=True)  # blocks differ in length
 
 

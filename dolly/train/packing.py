@@ -11,24 +11,24 @@ from collections.abc import Sequence
 
 
 def best_fit(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
-    """Packs rows into as few blocks as best fit finds.
+    """Packs rows into blocks by best-fit decreasing.
 
     Args:
         lengths: tokens of each row.
         capacity: tokens that a block holds; a longer row gets a block of its own.
 
     Returns:
-        Row numbers of each block, in the order in which the blocks were begun. Equal input, equal blocks.
+        Row numbers of each block, in the order in which the blocks were started. Deterministic.
     """
     blocks: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (free tokens, block), sorted
     for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
-        place = bisect_left(room, (lengths[row], -1))
-        if place == len(room):
+        index = bisect_left(room, (lengths[row], -1))
+        if index == len(room):
             free, block = max(capacity - lengths[row], 0), len(blocks)
             blocks.append([])
         else:
-            before, block = room.pop(place)
+            before, block = room.pop(index)
             free = before - lengths[row]
         blocks[block].append(row)
         insort(room, (free, block))
@@ -38,8 +38,8 @@ def best_fit(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
 def balanced(lengths: Sequence[int], *, capacity: int, processes: int) -> list[list[int]]:
     """Packs rows so that each process gets the same number of blocks.
 
-    Where best fit gives another number, the fullest block of several rows is parted until it is a multiple.
-    Like blocks stand side by side, so that no process waits long for another.
+    Until the number of blocks is a multiple of `processes`, the fullest block of several rows is split.
+    Blocks are sorted by size, so that the processes of a step have similar work.
 
     Args:
         lengths: tokens of each row; at least as many rows as processes.
@@ -51,9 +51,9 @@ def balanced(lengths: Sequence[int], *, capacity: int, processes: int) -> list[l
     """
     blocks = best_fit(lengths, capacity=capacity)
     for _ in range(-len(blocks) % processes):
-        place = max(range(len(blocks)), key=lambda at: _tokens(blocks[at], lengths) * (len(blocks[at]) > 1))
-        block = blocks[place]
-        blocks[place] = block[::2]
+        fullest = max(range(len(blocks)), key=lambda at: _tokens(blocks[at], lengths) * (len(blocks[at]) > 1))
+        block = blocks[fullest]
+        blocks[fullest] = block[::2]
         blocks.append(block[1::2])
     return sorted(blocks, key=lambda block: -_tokens(block, lengths))
 

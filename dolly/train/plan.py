@@ -1,8 +1,8 @@
-"""What a training takes, before any GPU is taken: memory, steps, time, money, and the cheapest setting that fits.
+"""Forecasts a training's memory, steps, time and cost without a GPU, and the cheapest setting that fits.
 
 Time is model FLOPs over the GPU's peak and an assumed share of it. Model FLOPs are counted as in "Efficient Large-Scale
 Language Model Training on GPU Clusters" (Narayanan et al. 2021): two for each weight and token forward, as many for the
-gradient of its input and of the weight, and the attention of each example by itself.
+gradient of its input and of the weight, and the attention within each example.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Method = Literal["lora", "qlora", "full"]
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU by its maker's figures: bytes of memory, dense bf16 FLOP/s; and what an hour of it may cost in USD."""
+    """A GPU: bytes of memory and dense bf16 FLOP/s by its data sheet, and an assumed price per hour in USD."""
 
     name: str
     memory: float
@@ -49,7 +49,7 @@ GPUS = (
 
 @dataclass(frozen=True)
 class Work:
-    """What there is to do; `largest` are the lengths of the longest block's examples."""
+    """The amount of work; `largest`: lengths of the examples of the longest block."""
 
     rows: int
     steps: int
@@ -64,7 +64,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Setting:
-    """What of a config decides whether it fits."""
+    """The config keys that decide whether a training fits."""
 
     method: Method
     processes: int
@@ -114,7 +114,7 @@ class Planner:
         self.asked = Setting(spec.method, spec.processes, spec.zero_stage, spec.gradient_checkpointing, spec.offload)
 
     def memory(self, setting: Setting, *, on_gpu: bool) -> Memory:
-        """What one process takes under a setting."""
+        """The memory of one process with a setting."""
         parameters, block, _ = self._measured(setting.method, setting.gradient_checkpointing)
         return memory(
             parameters,
@@ -128,7 +128,7 @@ class Planner:
         )
 
     def offer(self, gpu: Gpu, setting: Setting) -> Offer:
-        """What a setting takes on GPUs of one kind."""
+        """Memory, hours and cost of a setting on GPUs of one kind."""
         parameters, _, flops = self._measured(setting.method, setting.gradient_checkpointing)
         peak = gpu.flops if self.spec.dtype == "bfloat16" else gpu.flops / 2  # fp32 as TF32
         seconds = flops / (peak * EFFICIENCY * setting.processes)
@@ -137,7 +137,7 @@ class Planner:
         return Offer(gpu, setting, self.memory(setting, on_gpu=True), seconds / 3600)
 
     def cheapest(self, gpu: Gpu) -> Offer | None:
-        """The cheapest setting that fits; of LoRA and QLoRA only where the config's own method never does."""
+        """The cheapest setting that fits; a smaller method (LoRA, QLoRA) only if the config's own never fits."""
         methods: tuple[Method, ...] = ("full", "lora", "qlora")
         for method in methods[methods.index(self.spec.method) :]:
             offers = [self.offer(gpu, setting) for setting in _settings(method)]
@@ -152,10 +152,10 @@ def work_of(spec: TrainSpec, rows: Sequence[Example]) -> Work:
     steps = order.steps(epochs=spec.epochs, max_steps=spec.max_steps)
     tokens = trained = blocks = most = squares = 0
     largest: tuple[int, ...] = ()
-    for made in blocks_by_step(rows, spec, steps=steps):
-        blocks += len(made)
-        most = max(most, len(made) // spec.processes)
-        for block in made:
+    for step_blocks in blocks_by_step(rows, spec, steps=steps):
+        blocks += len(step_blocks)
+        most = max(most, len(step_blocks) // spec.processes)
+        for block in step_blocks:
             lengths = tuple(len(row.input_ids) for row in block)
             tokens += sum(lengths)
             squares += sum(length * length for length in lengths)
@@ -179,21 +179,21 @@ def _measure(
 
 
 def flops_of(model: Any, work: Work, *, checkpointing: bool) -> float:
-    """FLOPs of a whole training of a causal LM; of `checkpointing` the recomputation, too."""
+    """FLOPs of a whole training of a causal LM, with the recomputation of `checkpointing`."""
     head = model.get_output_embeddings()
     matrices = [p for module in model.modules() if module is not head for p in _matrices(module)]
     layers = sum(p.numel() for p in matrices)
-    learnt = sum(p.numel() for p in matrices if p.requires_grad)
+    trainable = sum(p.numel() for p in matrices if p.requires_grad)
     width = model.config.hidden_size * model.config.num_hidden_layers
     forward = 2 * layers * work.tokens + 2 * width * work.squares  # causal: half of 4
-    backward = forward + 2 * learnt * work.tokens + 2 * width * work.squares
+    backward = forward + 2 * trainable * work.tokens + 2 * width * work.squares
     words = head.weight.numel() * work.trained_tokens
     loss = (4 + 2 * head.weight.requires_grad) * words
     return float(forward * (2 if checkpointing else 1) + backward + loss)
 
 
 def _matrices(module: Any) -> list[Any]:
-    """Weights that a module multiplies with: embeddings are looked up, norms are of one dimension."""
+    """Weights that a module multiplies with: neither embeddings, which are looked up, nor norms (one dimension)."""
     if isinstance(module, torch.nn.Embedding):
         return []
     return [p for p in module.parameters(recurse=False) if p.dim() == 2]

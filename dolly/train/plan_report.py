@@ -1,4 +1,4 @@
-"""`dolly plan`: the plan of a config's training, printed."""
+"""`dolly plan`: prints the plan of a config's training."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PARTS = ("libraries", "weights", "gradients", "optimizer", "activations", "logi
 
 
 def planner(config: Config) -> Planner:
-    """The plan of a config whose rows are prepared.
+    """The plan of a config's training; `dolly prepare` must have run.
 
     Raises:
-        DataError: they are not, or they were encoded with another prompt or tokenizer.
+        DataError: there are no gold rows, or they were encoded with another prompt or tokenizer.
     """
     from dolly.base_model import load_tokenizer, locate
     from dolly.train.model import shape
@@ -36,8 +36,8 @@ def planner(config: Config) -> Planner:
     spec = TrainSpec.of(config, base=base, gold_version=rows.version, training_set=rows.sha256)
 
     def build(method: Method, checkpointing: bool) -> Any:
-        asked = replace(spec, method=method, gradient_checkpointing=checkpointing)
-        return shape(base, dtype=spec.dtype, words=len(tokenizer), **asked.shaping)
+        changed = replace(spec, method=method, gradient_checkpointing=checkpointing)
+        return shape(base, dtype=spec.dtype, words=len(tokenizer), **changed.shaping)
 
     return Planner(spec, rows.train, build)
 

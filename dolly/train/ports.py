@@ -1,4 +1,4 @@
-"""The rendezvous port: where a training's processes meet."""
+"""The rendezvous port of a training's processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training processes on the nodes of a Spark cluster, one task each, all at once or none (barrier mode)."""
+"""Training processes on the nodes of a Spark cluster, one task each, in barrier mode: all start at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def on_spark(spark: SparkSession, processes: int, *, gpus: bool) -> Starter:
-    """`processes` workers in the executors of a session; `home` must be a folder that all nodes share.
+    """Workers in the executors of a session; all nodes must share the folder `home`.
 
     Args:
         spark: the session; it must have as many free task slots as processes.
         processes: how many.
-        gpus: does each task have a GPU of its own (`spark.task.resource.gpu.amount`)?
+        gpus: does each task have its own GPU (`spark.task.resource.gpu.amount`)?
     """
     return lambda spec, log: _SparkJob(spark, spec, log, processes=processes, gpus=gpus)
 
@@ -58,10 +58,10 @@ class _SparkJob:
 
 
 def work(spec: str, log: str) -> None:
-    """One worker, in a process that Spark's task has started; what it prints goes to the log that all share.
+    """Runs one worker in a process that a Spark task has started; its output goes to the shared log.
 
-    It returns where trying again would not help: Spark runs a stage whose task has failed once more, which then goes
-    on from the last checkpoint.
+    It returns after an error that a retry would not mend. After any other failure Spark runs the stage again, and
+    the training resumes from the last checkpoint.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):

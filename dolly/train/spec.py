@@ -13,7 +13,7 @@ from dolly import atomic
 if TYPE_CHECKING:
     from dolly.config import Config
 
-# Not hashed: where and how often something is written does not change the weights.
+# Not hashed: they do not change the weights.
 _NOT_HASHED = {
     "tables_root",
     "gold_version",
@@ -26,7 +26,7 @@ _NOT_HASHED = {
     "checkpoint_every",
     "keep_checkpoints",
 }
-# Raised when the trainer computes something else from the same inputs.
+# Incremented when the trainer computes different weights from the same inputs.
 _TRAINER_REVISION = 2
 
 
@@ -86,13 +86,13 @@ class TrainSpec:
 
     @property
     def shaping(self) -> dict[str, Any]:
-        """What `model.build` and `model.shape` make of a base model."""
+        """The settings that `model.build` and `model.shape` take."""
         names = ("method", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "gradient_checkpointing")
         return {name: getattr(self, name) for name in names}
 
     @property
     def sha256(self) -> str:
-        """Hash of all that makes the weights; a new field that is hashed trains every model anew."""
+        """Hash of everything that determines the weights; adding a hashed field retrains every model."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_HASHED}
         text = json.dumps([_TRAINER_REVISION, values], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -135,7 +135,7 @@ class TrainSpec:
         """Reads a spec.
 
         Raises:
-            TypeError: it is of a version of the code with other fields.
+            TypeError: it was written by a version of the code with other fields.
         """
         values = json.loads(path.read_text())
         return cls(**values | {name: tuple(values[name] or ()) for name in ("betas", "lora_targets")})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> StageResult:
-    """Trains, unless these very weights have been trained before."""
+    """Trains, unless a finished training has the same hash."""
     config = context.config
     with context.tracker.stage("train") as stage:
         spec, rows = training_spec(config, context.state, context.tables, run_id=stage.run_id)
@@ -49,7 +49,7 @@ def run(context: Context) -> StageResult:
 
 
 def _train(context: Context, spec: TrainSpec, *, rows: int) -> Training:
-    """Runs the training processes to their end."""
+    """Runs the training processes and returns the finished training."""
     folder = Path(spec.output)
     spec.write(folder / "spec.json")
     log = context.state.logs / f"train-{folder.name}.log"
@@ -74,7 +74,7 @@ def _train(context: Context, spec: TrainSpec, *, rows: int) -> Training:
 
 
 def _starter(context: Context) -> Starter:
-    """Starts the processes where the config says."""
+    """The starter that `train.launch` names."""
     train = context.config.train
     if train.launch.by == "spark":
         return on_spark(context.spark, train.processes, gpus=train.launch.gpus)
@@ -84,7 +84,7 @@ def _starter(context: Context) -> Starter:
 
 
 def summary(result: dict[str, Any]) -> dict[str, float]:
-    """The figures of a finished training."""
+    """The metrics of a finished training."""
     figures = {
         "steps": result["steps"],
         "tokens_seen": result["tokens"],

@@ -1,4 +1,4 @@
-"""How much memory this process takes."""
+"""Measures the memory of this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _M_MMAP_THRESHOLD = -3  # mallopt(3)
 
 
 def forget_peak() -> int:
-    """Begins a new measurement of `peak`; returns the bytes that this process takes now (on a GPU: has allocated)."""
+    """Resets `peak`; returns the bytes in use now (on a GPU: allocated)."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return int(torch.cuda.memory_allocated())
@@ -24,7 +24,7 @@ def forget_peak() -> int:
 
 
 def peak() -> int:
-    """The most bytes that this process has taken since `forget_peak`."""
+    """The most bytes in use since `forget_peak`."""
     return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else _resident("VmHWM")
 
 
@@ -37,9 +37,9 @@ def _resident(key: str) -> int:
 
 
 def return_freed_memory() -> None:
-    """Lets glibc give tensors' memory back as they go: what it keeps for later can double a training's memory.
+    """Makes glibc return the memory of freed tensors at once: what it would cache can double a training's memory.
 
-    tcmalloc, which `environment.allocator` prefers, keeps it and needs no more.
+    tcmalloc, which `environment.allocator` prefers, caches it without taking more.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)

@@ -26,7 +26,7 @@ from dolly.training_set import TrainingSet, read_training_set
 
 
 def main(path: str) -> int:
-    """Trains as the spec at `path` says; rank 0 leaves `final/` and `result.json` in its output.
+    """Trains the spec at `path`; rank 0 writes `final/` and `result.json` to its output folder.
 
     Returns:
         The exit code: 0, or `TrainingStopped`'s after a SIGTERM.
@@ -38,7 +38,7 @@ def main(path: str) -> int:
     import torch
     import torch.distributed as dist
 
-    # On a CPU it would compile a shared-memory all-reduce first, which gloo does without a compiler.
+    # On a CPU DeepSpeed would compile a shared-memory all-reduce; gloo has one that needs no compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo")
     rows = _rows(spec)
@@ -50,7 +50,7 @@ def main(path: str) -> int:
     report = _reporter(spec)
     memory_before = forget_peak()
     model, tokenizer = _build(spec)
-    try_export(spec, model, tokenizer)  # in all processes: those that wait for one that failed would hang
+    try_export(spec, model, tokenizer)  # in all processes, so that all fail together and none waits for a failed one
     trainer = Trainer(
         model,
         spec,
@@ -64,7 +64,7 @@ def main(path: str) -> int:
     except Stopped as stopped:
         if dist.get_rank() == 0:
             atomic.write_text(Path(spec.output, STOPPED), str(stopped))
-        dist.barrier()  # a launcher may end all when the first one leaves
+        dist.barrier()  # a launcher may end all processes when the first one exits
         return TrainingStopped.exit_code
     weights = trainer.trained_weights()
     state["memory"] = {"before": memory_before, "peak": peak()}
@@ -77,10 +77,10 @@ def main(path: str) -> int:
 
 
 def _rows(spec: TrainSpec) -> TrainingSet:
-    """The rows that the stage has pinned.
+    """Reads the rows that the stage has pinned.
 
     Raises:
-        ModelError: that version of the table holds others.
+        ModelError: that version of the table has other rows.
     """
     rows = read_training_set(Tables(spec.tables_root), dataset=spec.dataset, version=spec.gold_version)
     if rows.sha256 != spec.training_set:
@@ -93,16 +93,16 @@ def _rows(spec: TrainSpec) -> TrainingSet:
 
 
 def _stop_signal(file: Path) -> Callable[[], bool]:
-    """Returns a function that says whether this process got a SIGTERM, or the launcher's file is there."""
+    """Returns a function that is true once this process got a SIGTERM or the launcher wrote `file`."""
     received: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     return lambda: bool(received) or file.exists()
 
 
 def try_export(spec: TrainSpec, model: Any, tokenizer: Any) -> None:
-    """Writes all of the model but its weights into a scratch folder, as `export` will at the end.
+    """Writes all of the model but its weights to a scratch folder, as `export` will at the end.
 
-    transformers refuses to save some settings that it has loaded; hours of training must not end so.
+    transformers refuses to save some settings that it can load; that must show before the training, not after.
 
     Raises:
         ModelError: the model can't be saved.
@@ -123,8 +123,8 @@ def try_export(spec: TrainSpec, model: Any, tokenizer: Any) -> None:
 
 
 def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
-    """Writes the trained model whole, adapters merged, with tokenizer and prompt; atomically."""
-    # QLoRA's 4 bits are for training: the adapters are merged into the base as it is.
+    """Writes the trained model, adapters merged, with tokenizer and prompt; atomically."""
+    # QLoRA quantises for training only: the adapters are merged into the unquantised base.
     method: Literal["lora", "full"] = "full" if spec.method == "full" else "lora"
     model, tokenizer = _build(replace(spec, method=method, compile=False))
     outcome = model.load_state_dict(weights, strict=False)
@@ -148,7 +148,7 @@ def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
 
 
 def _write_card(spec: TrainSpec, folder: Path) -> None:
-    """What the weights are and come from; `inference` loads them by it."""
+    """Writes the origin of the weights and their prompt; `inference` reads it."""
     prompt = Prompt(spec.prompt_format, spec.system)
     card = {
         "prompt": {"format": prompt.format, "system": prompt.system, "sha256": prompt.sha256},
@@ -176,7 +176,7 @@ def _build(spec: TrainSpec) -> tuple[Any, Any]:
 
 
 def _reporter(spec: TrainSpec) -> Any:
-    """Writes each step's metrics to the journal that the stage sends to MLflow, and the newest to a file it watches."""
+    """A function that writes a step's metrics to the journal (sent to MLflow) and to the progress file."""
     from dolly.tracking.journal import MetricJournal
 
     journal = MetricJournal(Path(spec.output), spec.run_id) if os.environ.get("RANK", "0") == "0" else None

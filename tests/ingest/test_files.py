@@ -28,7 +28,7 @@ def read(spark: Any, path: Path, content: str | bytes, file_format: str = "jsonl
     frame = records_frame(spark, files, reading, max_bytes=1 << 20).persist()
     counts = {row["rule"]: row["count"] for row in frame.groupBy("rule").count().collect()}
     told = {"source": "s", "file_format": file_format, "required": reading.required, "path": str(path)}
-    require_usable(frame, counts, one_file=not files[0].identity, **told)
+    require_usable(frame, counts, one_file=not files[0].file_key, **told)
     return sorted(frame.collect(), key=lambda row: row["position"])
 
 

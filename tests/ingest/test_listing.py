@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dolly.ingest.listing import Found, checksum, checksums, listed, open_regular, printable_name
+from dolly.ingest.listing import SourceFile, checksum, checksums, listed, open_regular, printable_name
 from dolly.ingest.loading import balanced, load
 
 
@@ -97,7 +97,7 @@ def test_what_is_put_in_a_files_place_later_is_not_read(tmp_path: Path) -> None:
     for name in ("link", "pipe", "gone"):
         with pytest.raises(OSError, match=r"symbolic|regular|No such"):
             open_regular(str(tmp_path / name))
-        loaded = load(Found(name, name, str(tmp_path / name)), 10)
+        loaded = load(SourceFile(name, name, str(tmp_path / name)), 10)
         assert loaded.fault is not None
         assert loaded.fault.rule == "unreadable"
         assert str(tmp_path) not in loaded.fault.detail or name == "pipe"
@@ -105,22 +105,22 @@ def test_what_is_put_in_a_files_place_later_is_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_has_grown_is_not_read_beyond_the_limit(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"12345")
-    loaded = load(Found("f", "f", str(tmp_path / "f"), 4), 4)
+    loaded = load(SourceFile("f", "f", str(tmp_path / "f"), 4), 4)
     assert loaded.fault is not None
     assert (loaded.content, loaded.fault.rule) == (b"", "file_too_large")
 
 
-def test_one_file_may_have_any_name_and_has_no_identity(tmp_path: Path) -> None:
+def test_one_file_may_have_any_name_and_has_no_file_key(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"x")
     (tmp_path / "link").symlink_to("data")
     (one,) = listed(str(tmp_path / "link"), suffixes=(".jsonl",), max_bytes=10)
-    assert (one.uri, one.identity, one.size, one.rule) == ("link", "", 1, None)
+    assert (one.uri, one.file_key, one.size, one.rule) == ("link", "", 1, None)
     assert checksums([one]) == {"link": checksum(b"x")}
     assert listed(str(tmp_path / "absent"), suffixes=(".jsonl",), max_bytes=10) == []
 
 
 def test_work_is_spread_by_size() -> None:
-    files = [Found(f"{place}", "", "", size) for place, size in enumerate([90, 10, 10, 10, 30, 30])]
+    files = [SourceFile(f"{place}", "", "", size) for place, size in enumerate([90, 10, 10, 10, 30, 30])]
     groups = balanced(files, tasks=2)
     assert sorted(sum(one.size for one in group) for group in groups) == [90, 90]
     assert sorted(one.uri for group in groups for one in group) == ["0", "1", "2", "3", "4", "5"]

@@ -99,11 +99,11 @@ def test_a_block_holds_its_rows_one_after_another() -> None:
 def test_a_target_is_the_next_token_where_that_one_is_learnt(mask: list[bool], targets: dict[int, int]) -> None:
     row = example("a", [5, 6, 7, 8], mask)
     block = tensors_of([example("before", [1, 2]), row, example("after", [3, 4])])
-    found = dict(zip(block["places"].tolist(), block["targets"].tolist(), strict=True))
+    found = dict(zip(block["loss_positions"].tolist(), block["targets"].tolist(), strict=True))
     assert found == {0: 2, 6: 4} | targets
     assert len(targets) == row.trained_tokens
 
 
 def test_no_example_is_to_predict_the_next_one() -> None:
     block = tensors_of([example("a", [5, 6]), example("b", [7]), example("c", [8, 9])])
-    assert (block["places"].tolist(), block["targets"].tolist()) == ([0, 3], [6, 9])
+    assert (block["loss_positions"].tolist(), block["targets"].tolist()) == ([0, 3], [6, 9])

@@ -52,7 +52,9 @@ def test_the_loss_is_that_of_full_logits_of_each_row_alone(family: str, request:
     for row in ROWS:
         block = tensors_of([row])
         logits = model(input_ids=block["input_ids"]).logits[0]
-        expected += torch.nn.functional.cross_entropy(logits[block["places"]], block["targets"], reduction="sum")
+        expected += torch.nn.functional.cross_entropy(
+            logits[block["loss_positions"]], block["targets"], reduction="sum"
+        )
     torch.testing.assert_close(LanguageModelLoss(model)(**tensors_of(ROWS)), expected, rtol=1e-5, atol=1e-4)
 
 

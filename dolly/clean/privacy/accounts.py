@@ -42,11 +42,11 @@ def ibans(text: str) -> Iterator[Span]:
             end -= 1
 
 
-def _iban(found: str) -> str | None:
-    plain = re.sub(r"[^0-9A-Za-z]", "", found).upper()
-    if not found[-1].isalnum() or not _SHORTEST_IBAN <= len(plain) <= _LONGEST_IBAN:
+def _iban(candidate: str) -> str | None:
+    plain = re.sub(r"[^0-9A-Za-z]", "", candidate).upper()
+    if not candidate[-1].isalnum() or not _SHORTEST_IBAN <= len(plain) <= _LONGEST_IBAN:
         return None
-    # A country's own check digits inside the account are left out: a mistyped account is somebody's still.
+    # The country's check digits inside the account are not checked: a mistyped account may still be someone's.
     return plain if _is_iban(plain) else None
 
 

@@ -130,9 +130,9 @@ def ips(text: str) -> Iterator[Span]:
             yield Span(start, end, "IP", address)
 
 
-def _ipv4(found: str) -> str | None:
+def _ipv4(candidate: str) -> str | None:
     try:
-        address = ipaddress.IPv4Address(found)
+        address = ipaddress.IPv4Address(candidate)
     except ValueError:
         return None
     first, rest = divmod(int(address), 1 << 24)
@@ -140,16 +140,16 @@ def _ipv4(found: str) -> str | None:
     return None if first in (0, 127, 255) or (rest == 0 and first != 10) else str(address)
 
 
-def _ipv6(found: str) -> str | None:
-    if not _IPV6_SHAPE.fullmatch(found):
+def _ipv6(candidate: str) -> str | None:
+    if not _IPV6_SHAPE.fullmatch(candidate):
         return None
-    groups = found.split(":")
+    groups = candidate.split(":")
     if sum(map(bool, groups)) < 2:
         return None
     # Eight pairs of digits are a hardware address (EUI-64), words of hexadecimal letters are names in code.
-    if not any(digit in found for digit in "0123456789") or (len(groups) == 8 and all(len(g) == 2 for g in groups)):
+    if not any(digit in candidate for digit in "0123456789") or (len(groups) == 8 and all(len(g) == 2 for g in groups)):
         return None
     try:
-        return str(ipaddress.IPv6Address(found))
+        return str(ipaddress.IPv6Address(candidate))
     except ValueError:
         return None

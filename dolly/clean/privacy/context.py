@@ -62,17 +62,17 @@ _AFTER = re.compile(
 def context_of(text: str, start: int, end: int) -> Context:
     """What the number at `start` to `end` is, by the words in the 40 characters before it and just after it."""
     before = text_before(text, start)
-    found_words = list(_WORD.finditer(before))
-    if _is_label(before, found_words):
+    words_before = list(_WORD.finditer(before))
+    if _is_label(before, words_before):
         return Context.OTHER
-    found = Context.NONE
-    for word in found_words:
+    context = Context.NONE
+    for word in words_before:
         lower = word.group().lower()
         if lower in _PHONE:
             return Context.PHONE
         if lower in _CALL:
-            found = Context.CALL
-    return Context.PHONE if _LETTER.search(before) or _AFTER.match(text, end) else found
+            context = Context.CALL
+    return Context.PHONE if _LETTER.search(before) or _AFTER.match(text, end) else context
 
 
 def is_labelled_otherwise(text: str, start: int) -> bool:

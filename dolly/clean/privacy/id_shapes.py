@@ -1,4 +1,4 @@
-"""Identity numbers whose form alone is rare enough: separators or letters in fixed places, and a check digit.
+"""Identity numbers with a rare shape: separators or letters at fixed positions, and a check digit.
 
 Forms and checks are those of python-stdnum's modules unless a check of our own stands in `id_checks`.
 """

@@ -34,14 +34,14 @@ def _phrase(phrase: str) -> str:
 
 
 def _by_first_word() -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
+    rules: dict[str, list[int]] = {}
     for at, rule in enumerate(NAMED):
         for phrase in rule.phrases.split("|"):
             words = _WORD.findall(phrase)
             # "idnumber" is one word of the text, and begins as two of the phrase.
             for first in {words[0], "".join(words)}:
-                places.setdefault(first, []).append(at)
-    return places
+                rules.setdefault(first, []).append(at)
+    return rules
 
 
 # Where a shape can begin: the alternations are too slow to be tried at each character.
@@ -54,11 +54,11 @@ _NAMES = [
     re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(map(_phrase, rule.phrases.split('|')))})(?![^\W_])") for rule in NAMED
 ]
 _SHAPES = [re.compile(f"{_START}(?:{rule.shape}){_END}") for rule in NAMED]
-_PLACES = _by_first_word()
+_RULES_BY_WORD = _by_first_word()
 
 
 def national_ids(text: str) -> Iterator[Span]:
-    """Numbers with a telling form and a right check digit; others where the text names them, and check digits agree."""
+    """Numbers with a right check digit that have a distinctive shape, or that the text names."""
     if digit_count(text) < _FEWEST_DIGITS:
         return
     for starts, pattern, shapes in ((_DIGIT_START, _DIGITS, DIGIT_FIRST), (_LETTER_START, _LETTERS, LETTER_FIRST)):
@@ -69,27 +69,27 @@ def national_ids(text: str) -> Iterator[Span]:
             if shapes[int((match.lastgroup or "s0")[1:])][1](match.group()):
                 yield _span(match)
     lower = lower_aligned(text)
-    for word in sorted(_PLACES.keys() & _WORD.findall(lower)):
+    for word in sorted(_RULES_BY_WORD.keys() & _WORD.findall(lower)):
         for at in occurrences(lower, word):
             if digit_count(text[max(0, at - _REACH_BACK - _LONGEST) : at + 2 * _REACH + _LONGEST]) >= _FEWEST_DIGITS:
-                for place in _PLACES[word]:
-                    yield from _near_name(text, at, place)
+                for rule in _RULES_BY_WORD[word]:
+                    yield from _near_name(text, at, rule)
 
 
-def _near_name(text: str, at: int, place: int) -> Iterator[Span]:
-    """Numbers of the form of `NAMED[place]` near its name, which begins at `at`."""
-    name = _NAMES[place].match(text, at)
+def _near_name(text: str, at: int, rule: int) -> Iterator[Span]:
+    """Numbers with the shape of `NAMED[rule]` near its name, which begins at `at`."""
+    name = _NAMES[rule].match(text, at)
     if not name:
         return
     first, last = max(0, at - _REACH_BACK - _LONGEST), name.end() + _REACH + _LONGEST
-    for match in _SHAPES[place].finditer(text, first, last):
+    for match in _SHAPES[rule].finditer(text, first, last):
         after, before = match.start() - name.end(), at - match.end()
         # A document has no check digit, so its number counts only where it should stand: after its name.
-        behind = 0 <= before <= _REACH_BACK and NAMED[place].check is not document
+        behind = 0 <= before <= _REACH_BACK and NAMED[rule].check is not document
         if behind or 0 <= after <= _REACH:
             gap = text[name.end() : match.start()] if after >= 0 else text[match.end() : at]
             labelled = _LABEL.search(text[max(0, match.start() - 30) : match.start()])
-            if not _SENTENCE_END.search(gap) and not labelled and NAMED[place].check(match.group()):
+            if not _SENTENCE_END.search(gap) and not labelled and NAMED[rule].check(match.group()):
                 yield _span(match)
 
 

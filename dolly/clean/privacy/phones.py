@@ -146,7 +146,7 @@ class Phones:
 
 
 def _start(text: str, first: int) -> int:
-    """Where the number whose digits begin at `first` begins, with plus sign and bracket."""
+    """Start of a number, with plus sign and bracket; its digits begin at `first`."""
     while first and text[first - 1] in "(+":
         first -= 1
     return first

@@ -1,4 +1,4 @@
-"""Tells a secret from what stands in its place: a blank to fill in, a variable, a word of a sentence."""
+"""Distinguishes a secret from a placeholder: a blank to fill in, a variable, a word of a sentence."""
 
 from __future__ import annotations
 

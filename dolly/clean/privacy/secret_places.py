@@ -1,4 +1,4 @@
-"""Secrets that their place gives away: the user part of a URL, a header, an option of a command."""
+"""Secrets that are recognised by their position: the user part of a URL, a header, an option of a command."""
 
 from __future__ import annotations
 

@@ -49,9 +49,9 @@ def named_secrets(text: str) -> Iterator[Span]:
     """Values of passwords, keys, tokens and PINs in configs and sentences; no placeholders, no variables."""
     for key in secret_words(text):
         kind = key.lastgroup or ""
-        found = _after(text, key.end(), kind)
-        if found:
-            yield secret(*found, text)
+        bounds = _after(text, key.end(), kind)
+        if bounds:
+            yield secret(*bounds, text)
         if kind == "password" and (changed := _CHANGED.match(text, key.end())):
             for start, end in (changed.span("old"), changed.span("new")):
                 value = text[start:end].rstrip(".,;)")
@@ -65,7 +65,7 @@ def named_secrets(text: str) -> Iterator[Span]:
 
 
 def _after(text: str, at: int, kind: str) -> tuple[int, int] | None:
-    """Where the value of the key that ends at `at` stands."""
+    """Start and end of the value of the key that ends at `at`."""
     if match := _ASSIGNED.match(text, at):
         start, end = _bounds(match)
         return (start, end) if _is_assigned(match, text, start, end, kind) else None
@@ -78,9 +78,9 @@ def _after(text: str, at: int, kind: str) -> tuple[int, int] | None:
         changed = _ADJACENT.match(text, at + 3)
         return _bounds(changed) if changed and _is_said(changed, text, kind) else None
     stop = _SENTENCE_END.search(text, at, at + _REACH)
-    for found in _CONNECTOR.finditer(text, at, stop.start() + 1 if stop else at + _REACH):
-        # The end of the sentence cuts "Winter.2024" short, so the value is read anew to its own end.
-        match = _CONNECTOR.match(text, found.start())
+    for connector in _CONNECTOR.finditer(text, at, stop.start() + 1 if stop else at + _REACH):
+        # The end of the sentence would cut "Winter.2024", so the value is matched again without that limit.
+        match = _CONNECTOR.match(text, connector.start())
         if match and (match["sign"] != ":" or _ABOUT.match(text, at)) and _is_said(match, text, kind):
             return _bounds(match)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dolly.clean.privacy.text import lower_aligned, occurrences
 
-# What people think up, what machines make, what is a few digits: each is judged by a rule of its own.
+# Passwords of people, keys of machines and short digit codes each have their own rule.
 PASSWORD = (
     r"pass[ _-]?(?:word|wd|phrase|code|wort)|passwd|pwd|pswd|psk|kennwort|contrase(?:\u00f1|n)a|mot de passe|mdp"
     r"|wachtwoord|senha|palavra-passe|has\u0142o|l(?:\u00f6|o)senord|adgangskode|passord|salasana|parola"
@@ -54,10 +54,10 @@ _CAPITALS = ("PIN", "OTP", "TAN")
 def secret_words(text: str) -> Iterator[re.Match[str]]:
     """Matches of announcing words; `lastgroup` is password, short, machine or code."""
     lower = lower_aligned(text)
-    places = [(at, back) for part, back in _PARTS.items() if part in lower for at in occurrences(lower, part)]
-    places += [(at, 0) for part in _CAPITALS if part in text for at in occurrences(text, part)]
+    candidates = [(at, back) for part, back in _PARTS.items() if part in lower for at in occurrences(lower, part)]
+    candidates += [(at, 0) for part in _CAPITALS if part in text for at in occurrences(text, part)]
     end = 0
-    for at, back in sorted(places):
+    for at, back in sorted(candidates):
         for start in range(max(end, at - back), at + 1):
             if match := _KEY.match(text, start):
                 end = match.end()

@@ -11,7 +11,7 @@ def digit_count(text: str) -> int:
 
 
 def lower_aligned(text: str) -> str:
-    """The text in lower case with each character in its old place, although the Turkish capital i becomes two."""
+    """The text in lower case with each character at its old index, although the Turkish capital i becomes two."""
     lower = text.lower()
     if len(lower) == len(text):
         return lower

@@ -18,7 +18,7 @@ _CHECK_REASONS = {
     for name, reason in module.REASONS.items()
 }
 REASONS: dict[str, str] = FIX_REASONS | _CHECK_REASONS
-# A row without a question or an answer can't be trained on, whatever a config says.
+# A row without a question or an answer can't be trained on; a config can't change this.
 _ALWAYS_REJECTED = ("empty_instruction", "empty_output")
 
 

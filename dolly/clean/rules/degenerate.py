@@ -48,7 +48,7 @@ def degenerate_checks() -> list[Check]:
 
     answer, last = F.col("answer"), F.col("last_answer")
     question, context, task = F.col("question"), F.col("context"), F.col("instruction")
-    # Taken once: to find a place from the end, Spark counts all characters.
+    # Computed once: to index from the end, Spark counts all characters.
     tail = F.substring(last, -_WINDOW_CHARACTERS, _WINDOW_CHARACTERS)
     end = F.substring(tail, -60, 60)
 

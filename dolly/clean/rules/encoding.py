@@ -111,8 +111,8 @@ def without_entities(text: Column) -> Column:
         )
 
     pieces = F.regexp_extract_all(text, F.lit(f"({_ENTITY_PIECES})"))
-    found = guarded(may_have_entities(text), text.rlike(_ENTITY) & ~_row_matches(_MARKUP))
-    return F.when(found, F.array_join(F.transform(pieces, decoded), "")).otherwise(text)
+    has_entities = guarded(may_have_entities(text), text.rlike(_ENTITY) & ~_row_matches(_MARKUP))
+    return F.when(has_entities, F.array_join(F.transform(pieces, decoded), "")).otherwise(text)
 
 
 def without_escapes(text: Column) -> Column:
@@ -123,8 +123,8 @@ def without_escapes(text: Column) -> Column:
     for written, meant in _ESCAPES.items():
         plain = F.replace(plain, F.lit(written), F.lit(meant))
     escaped = text.rlike(_ESCAPE) & ~text.rlike(_OTHER_BACKSLASH) & ~_row_matches(_CODE)
-    found = guarded(text.contains("\\"), escaped)
-    return F.when(found, plain).otherwise(text)
+    has_escapes = guarded(text.contains("\\"), escaped)
+    return F.when(has_escapes, plain).otherwise(text)
 
 
 def _row_matches(pattern: str) -> Column:

@@ -117,5 +117,5 @@ def _without_bidi(text: Column) -> Column:
 
     # Right-to-left text needs the marks: they keep its numbers and brackets in place.
     pattern = F.when(text.rlike(_RIGHT_TO_LEFT), F.lit(_BIDI)).otherwise(F.lit(f"{_BIDI}|{_MARKS}"))
-    found = text.rlike(f"{_BIDI}|{_MARKS}")
-    return F.when(found, F.regexp_replace(text, pattern, F.lit(""))).otherwise(text)
+    has_marks = text.rlike(f"{_BIDI}|{_MARKS}")
+    return F.when(has_marks, F.regexp_replace(text, pattern, F.lit(""))).otherwise(text)

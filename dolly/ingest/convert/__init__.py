@@ -70,12 +70,12 @@ def _converted(content: bytes, name: str, limits: Limits) -> Converted:
     return Converted(text, title, kind, None, ())
 
 
-def _checked(found: Converted, limits: Limits) -> Converted:
-    """The result as text that every later stage can hold."""
+def _checked(converted: Converted, limits: Limits) -> Converted:
+    """Checks and normalises the text of a converted file."""
     from dolly.ingest.convert.plain import first_heading
 
-    text, title = found.markdown, found.title
-    if found.kind in ("markdown", "text"):
+    text, title = converted.markdown, converted.title
+    if converted.kind in ("markdown", "text"):
         text = _SURROGATE.sub("\ufffd", text)
     else:
         text = "\n".join([line.rstrip() for line in _NOT_TEXT.sub("", text).split("\n")]).strip()
@@ -85,4 +85,4 @@ def _checked(found: Converted, limits: Limits) -> Converted:
     if len(text) > limits.max_characters:
         raise Refused("too_many_characters", f"{len(text)} characters; at most {limits.max_characters} are kept")
     title = " ".join(_NOT_TEXT.sub("", title).split())
-    return found._replace(markdown=text, title=title)
+    return converted._replace(markdown=text, title=title)

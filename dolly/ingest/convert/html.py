@@ -64,7 +64,7 @@ def _clean(soup: BeautifulSoup) -> None:
     for tag in soup.find_all(_is_hidden):
         if not tag.decomposed:
             tag.decompose()
-    for text in soup.find_all(string=lambda found: isinstance(found, _NO_TEXT)):
+    for text in soup.find_all(string=lambda node: isinstance(node, _NO_TEXT)):
         text.extract()
     for cell in soup.find_all(["td", "th"]):
         for bar in cell.find_all(string=_BAR):

@@ -61,23 +61,23 @@ def kind_of(content: bytes, name: str) -> str:
         raise Refused("unknown_kind", f"no converter for {suffix[:20] or 'files without a suffix'}")
     if kind in _ZIPS and content.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in content:
         raise Refused("protected_file", "the document opens only with its password")
-    found, described = _found(content, kind)
-    if found == kind or (found in (None, "html") and (found or not described) and kind in _TEXTS):
+    content_kind, described = _kind_by_content(content, kind)
+    if content_kind == kind or (content_kind in (None, "html") and (content_kind or not described) and kind in _TEXTS):
         return kind
     if described:
         raise Refused("wrong_extension", f"looks like {described}, called {suffix}")
     raise Refused("damaged_file", f"the file doesn't begin as a {kind.upper()} file does")
 
 
-def _found(content: bytes, named: str) -> tuple[str | None, str]:
-    """(our kind or None, its description or '' if nothing is known)."""
+def _kind_by_content(content: bytes, named: str) -> tuple[str | None, str]:
+    """(kind or None, description or '' if unknown)."""
     head = content[:_HEAD]
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(content, named)
     for magic, described in _MAGIC:
         if head.startswith(magic):
             return None, described
-    # Something may stand before a PDF's mark, but a text may just speak of it.
+    # A PDF may have bytes before its mark; a text may merely mention the mark.
     if _PDF.match(head) or (named == "pdf" and _PDF.search(head[:_PDF_WITHIN])):
         return "pdf", "a PDF"
     if _HTML.match(head):
@@ -95,9 +95,9 @@ def _zip_kind(content: bytes, named: str) -> tuple[str | None, str]:
             return None, "a ZIP archive"
         raise Refused("damaged_file", "the document's archive can't be read") from None
     if "[Content_Types].xml" in names:
-        for folder, found, described in _OFFICE:
+        for folder, kind, described in _OFFICE:
             if any(name.startswith(folder) for name in names):
-                return found, described
+                return kind, described
     if mimetype.startswith(b"application/vnd.oasis.opendocument.text"):
         return "odt", "an ODT"
     return None, "another OpenDocument file" if mimetype else "a ZIP archive"

@@ -72,13 +72,13 @@ def _part(content: bytes, part: str, names: frozenset[str]) -> Element | None:
 
 
 def _title(properties: Element | None) -> str:
-    found = next(properties.iter(_DC_TITLE), None) if properties is not None else None
-    return " ".join((found.text or "").split())[:_LONGEST_TITLE] if found is not None else ""
+    element = next(properties.iter(_DC_TITLE), None) if properties is not None else None
+    return " ".join((element.text or "").split())[:_LONGEST_TITLE] if element is not None else ""
 
 
 def _notes(names: frozenset[str]) -> list[str]:
-    """What of the document is not in its text."""
-    found = ["macros ignored"] if any(_MACRO.search(name) for name in names) else []
+    """Parts of the document that its text lacks."""
+    notes = ["macros ignored"] if any(_MACRO.search(name) for name in names) else []
     if pictures := sum(name.startswith(("word/media/", "Pictures/")) for name in names):
-        found.append(f"pictures left out: {pictures}")
-    return found
+        notes.append(f"pictures left out: {pictures}")
+    return notes

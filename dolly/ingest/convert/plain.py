@@ -24,10 +24,10 @@ def decoded(content: bytes, encoding: str = "utf-8") -> str:
 
     Args:
         content: the file.
-        encoding: what to take if no byte order mark says it.
+        encoding: the encoding if there is no byte order mark.
 
     Raises:
-        Refused: not_utf8_file with the place of the first bad byte, binary_file.
+        Refused: not_utf8_file with the position of the first bad byte, binary_file.
     """
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
@@ -36,14 +36,14 @@ def decoded(content: bytes, encoding: str = "utf-8") -> str:
     else:
         if content[:64].count(b"\0") > 8:
             raise Refused("not_utf8_file", "looks like UTF-16 or UTF-32 without a byte order mark")
-        if (place := content.find(b"\0")) >= 0:
-            raise Refused("binary_file", f"a zero byte at byte {place}")
+        if (position := content.find(b"\0")) >= 0:
+            raise Refused("binary_file", f"a zero byte at byte {position}")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise Refused("not_utf8_file", f"byte {error.start} is not {error.encoding}") from None
-    if (place := text.find("\0")) >= 0:
-        raise Refused("binary_file", f"a zero character at character {place}")
+    if (position := text.find("\0")) >= 0:
+        raise Refused("binary_file", f"a zero character at character {position}")
     if len(_CONTROLS.findall(text)) > _MOST_CONTROLS * len(text):
         raise Refused("binary_file", "more control characters than a text has")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""PDF → Markdown by pdfium's text, sizes and places; scripts and attachments are never opened."""
+"""PDF → Markdown from pdfium's text, sizes and positions; scripts and attachments are never opened."""
 
 from __future__ import annotations
 

@@ -93,14 +93,14 @@ class Composer:
             at, before = at + 1, row
 
     def _special(self, rows: list[Row], at: int) -> int:
-        """Adds a table or code that begins here; how many rows it took."""
+        """Adds a table or code that begins here; returns the number of its rows."""
         row = rows[at]
         if not row.main.words:
             self.blocks.append(Block("table", row.main.text))
             return 1
-        if len(row.segments) > 1 and (found := aligned_table(rows[at:])):
-            self.blocks.append(Block("table", found.markdown))
-            return found.rows
+        if len(row.segments) > 1 and (aligned := aligned_table(rows[at:])):
+            self.blocks.append(Block("table", aligned.markdown))
+            return aligned.rows
         if not self._styles.mono_text:
             code = list(takewhile(_is_code, rows[at:]))
             if len(code) > 1:
@@ -176,7 +176,7 @@ class Composer:
         if last.kind != "item":
             self._bullets = []
         near = 0.5 * row.main.size
-        self._bullets = [place for place in self._bullets if place < row.x0 - near]
+        self._bullets = [indent for indent in self._bullets if indent < row.x0 - near]
         self._bullets.append(row.x0)
         return len(self._bullets)
 
@@ -203,7 +203,7 @@ def _is_code(row: Row) -> bool:
 
 
 def _code(rows: list[Row]) -> str:
-    """Lines of code with their indents, from the places of their words."""
+    """Lines of code with their indents, from the positions of their words."""
     words = [word for row in rows for segment in row.segments for word in segment.words]
     width = median((word.x1 - word.x0) / len(word.text) for word in words) or 1.0
     left = min(row.x0 for row in rows)
@@ -215,8 +215,8 @@ def _code(rows: list[Row]) -> str:
         line = ""
         for segment in row.segments:
             for word in segment.words:
-                place = min(round((word.x0 - left) / width), len(line) + _MOST_CODE_INDENT)
-                line += " " * max(place - len(line), 1 if line else 0) + word.text
+                column = min(round((word.x0 - left) / width), len(line) + _MOST_CODE_INDENT)
+                line += " " * max(column - len(line), 1 if line else 0) + word.text
         lines.append(line.replace(SOFT_HYPHEN, "-"))
     return "\n".join(lines)
 

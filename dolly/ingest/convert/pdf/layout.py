@@ -61,15 +61,15 @@ class Row(NamedTuple):
 
 def segments(line: Line) -> list[Segment]:
     """Splits a line at its wide gaps."""
-    words, found, begin = line.words, [], 0
+    words, parts, begin = line.words, [], 0
     gap = _GAP * max(line.size, 1.0)
     for at in range(1, len(words)):
         before, word = words[at - 1], words[at]
         if word.x0 - before.x1 > gap or before.x0 - word.x1 > gap:
-            found.append(_segment(words[begin:at], line))
+            parts.append(_segment(words[begin:at], line))
             begin = at
-    found.append(_segment(words[begin:], line))
-    return found
+    parts.append(_segment(words[begin:], line))
+    return parts
 
 
 def _segment(words: Sequence[Word], line: Line) -> Segment:
@@ -90,14 +90,14 @@ def _segment(words: Sequence[Word], line: Line) -> Segment:
 def columns(page: Page) -> list[list[Row]]:
     """The page's rows, a list for each column or part of one, in reading order.
 
-    Places across a right-to-left page come out negative, so that they too grow in reading direction.
+    Positions on a right-to-left page are negated, so that they grow in reading direction.
     """
-    found = page.segments
-    if not found:
+    page_segments = page.segments
+    if not page_segments:
         return []
     if page.right_to_left:
-        found = [_mirrored(segment) for segment in found]
-    return [rows(part) for part in _cut(found, _DEPTH)]
+        page_segments = [_mirrored(segment) for segment in page_segments]
+    return [rows(part) for part in _cut(page_segments, _DEPTH)]
 
 
 def _mirrored(segment: Segment) -> Segment:
@@ -105,13 +105,13 @@ def _mirrored(segment: Segment) -> Segment:
     return segment._replace(x0=-segment.x1, x1=-segment.x0, words=words)
 
 
-def _cut(found: list[Segment], depth: int) -> list[list[Segment]]:
-    gutter = _gutter(found) if depth else None
+def _cut(page_segments: list[Segment], depth: int) -> list[list[Segment]]:
+    gutter = _gutter(page_segments) if depth else None
     if gutter is None:
-        return [found]
+        return [page_segments]
     parts: list[list[Segment]] = []
     whole: list[Segment] = []
-    for columnar, band in _bands(found, gutter):
+    for columnar, band in _bands(page_segments, gutter):
         if not columnar:
             whole.extend(band)
             continue
@@ -123,27 +123,27 @@ def _cut(found: list[Segment], depth: int) -> list[list[Segment]]:
     return [*parts, whole] if whole else parts
 
 
-def _gutter(found: list[Segment]) -> float | None:
-    """The place of the vertical cut that puts most segments into two columns of text."""
-    left = min(segment.x0 for segment in found)
-    width = max(segment.x1 for segment in found) - left
-    starts = Counter(round(segment.x0) for segment in found if segment.x0 > left + 0.15 * width)
+def _gutter(page_segments: list[Segment]) -> float | None:
+    """The x of the vertical cut that puts most segments into two columns of text."""
+    left = min(segment.x0 for segment in page_segments)
+    width = max(segment.x1 for segment in page_segments) - left
+    starts = Counter(round(segment.x0) for segment in page_segments if segment.x0 > left + 0.15 * width)
     best, most = None, 0
     for start, count in starts.most_common(3):
         if count < _COLUMN_LINES - 1:
             break
         gutter = start - 1.0
-        held = sum(len(band) for columnar, band in _bands(found, gutter) if columnar)
+        held = sum(len(band) for columnar, band in _bands(page_segments, gutter) if columnar)
         if held > most:
             best, most = gutter, held
     return best
 
 
-def _bands(found: list[Segment], gutter: float) -> list[tuple[bool, list[Segment]]]:
+def _bands(page_segments: list[Segment], gutter: float) -> list[tuple[bool, list[Segment]]]:
     """Cuts the page at the segments that cross the gutter: (does it hold two columns, its segments), from the top."""
     bands: list[tuple[bool, list[Segment]]] = []
     band: list[Segment] = []
-    for segment in sorted(found, key=lambda segment: -segment.y1):
+    for segment in sorted(page_segments, key=lambda segment: -segment.y1):
         if segment.x0 < gutter < segment.x1:
             if band:
                 bands.append((_columnar(band, gutter), band))
@@ -175,11 +175,11 @@ def _running_text(side: list[Segment]) -> bool:
     )
 
 
-def rows(found: list[Segment]) -> list[Row]:
+def rows(column: list[Segment]) -> list[Row]:
     """Segments of one column → its rows from the top."""
     grouped: list[list[Segment]] = []
     bottom = top = 0.0
-    for segment in sorted(found, key=lambda segment: -(segment.y0 + segment.y1)):
+    for segment in sorted(column, key=lambda segment: -(segment.y0 + segment.y1)):
         overlap = min(top, segment.y1) - max(bottom, segment.y0)
         beside = bool(grouped and segment.words and grouped[-1][0].words)
         if beside and overlap > 0.5 * min(top - bottom, segment.y1 - segment.y0):

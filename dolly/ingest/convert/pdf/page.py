@@ -67,10 +67,10 @@ def _content(page: Any, textpage: Any) -> PageContent:
         lines = _with_bullets(lines, ruled.dots, right_to_left=text.right_to_left)
         if ruled.across and ruled.down:
             tables, lines = ruled_tables(lines, ruled, right_to_left=text.right_to_left)
-    found = [segment for line in lines for segment in segments(line)]
-    found += [_table_segment(table) for table in tables]
+    page_segments = [segment for line in lines for segment in segments(line)]
+    page_segments += [_table_segment(table) for table in tables]
     return PageContent(
-        Page(found, y0, y1, text.right_to_left, image=len(found) <= _HARDLY_ANY and _holds_image(page)),
+        Page(page_segments, y0, y1, text.right_to_left, image=len(page_segments) <= _HARDLY_ANY and _holds_image(page)),
         text.aside,
         _fields(page),
         text.characters,

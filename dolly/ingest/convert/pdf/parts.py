@@ -34,14 +34,14 @@ def title(document: pypdfium.PdfDocument) -> str:
 
 def outline(document: pypdfium.PdfDocument) -> dict[str, int]:
     """Heading → level, from the document's bookmarks."""
-    found: dict[str, int] = {}
+    levels: dict[str, int] = {}
     try:
         for bookmark in islice(document.get_toc(max_depth=_DEEPEST), _MOST_ENTRIES):
             if key := heading_key(bookmark.get_title() or ""):
-                found.setdefault(key, min(bookmark.level + 1, _DEEPEST))
+                levels.setdefault(key, min(bookmark.level + 1, _DEEPEST))
     except (pypdfium.PdfiumError, UnicodeError):
         pass
-    return found
+    return levels
 
 
 def ignored_parts(document: pypdfium.PdfDocument, content: bytes) -> list[str]:

@@ -123,42 +123,42 @@ def _lines(path: Any, matrix: _Matrix) -> Iterator[Box]:
         before = None if kind == pdfium.FPDF_SEGMENT_BEZIERTO else point
 
 
-def _box(matrix: _Matrix, one: tuple[float, float], other: tuple[float, float]) -> Box:
+def _box(matrix: _Matrix, corner: tuple[float, float], opposite: tuple[float, float]) -> Box:
     a, b, c, d, e, f = matrix
-    xs = sorted((a * one[0] + c * one[1] + e, a * other[0] + c * other[1] + e))
-    ys = sorted((b * one[0] + d * one[1] + f, b * other[0] + d * other[1] + f))
+    xs = sorted((a * corner[0] + c * corner[1] + e, a * opposite[0] + c * opposite[1] + e))
+    ys = sorted((b * corner[0] + d * corner[1] + f, b * opposite[0] + d * opposite[1] + f))
     return xs[0], ys[0], xs[1], ys[1]
 
 
 def _matrix(element: Any) -> _Matrix:
-    found = pdfium.FS_MATRIX()
-    if not pdfium.FPDFPageObj_GetMatrix(element, found):
+    matrix = pdfium.FS_MATRIX()
+    if not pdfium.FPDFPageObj_GetMatrix(element, matrix):
         return _UNMOVED
-    return found.a, found.b, found.c, found.d, found.e, found.f
+    return matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f
 
 
-def _times(one: _Matrix, other: _Matrix) -> _Matrix:
+def _times(first: _Matrix, second: _Matrix) -> _Matrix:
     """First `one`, then `other` (PDF 32000-1, 8.3.4)."""
-    a, b, c, d, e, f = one
-    p, q, r, s, t, u = other
+    a, b, c, d, e, f = first
+    p, q, r, s, t, u = second
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
 def _joined(lines: list[Rule]) -> list[Rule]:
-    """Lines at the same place as one, so that dots, dashes and a cell's double border count once."""
+    """Joins lines at the same position, so that dots, dashes and a cell's double border count once."""
     lines.sort()
-    places: list[list[Rule]] = []
+    groups: list[list[Rule]] = []
     for line in lines:
-        if places and line.at - places[-1][0].at <= _SNAP:
-            places[-1].append(line)
+        if groups and line.at - groups[-1][0].at <= _SNAP:
+            groups[-1].append(line)
         else:
-            places.append([line])
+            groups.append([line])
     joined: list[Rule] = []
-    for place in places:
-        at = sum(line.at for line in place) / len(place)
-        place.sort(key=lambda line: line.start)
-        start, end = place[0].start, place[0].end
-        for line in place[1:]:
+    for group in groups:
+        at = sum(line.at for line in group) / len(group)
+        group.sort(key=lambda line: line.start)
+        start, end = group[0].start, group[0].end
+        for line in group[1:]:
             if line.start - end > _SNAP:
                 joined.append(Rule(at, start, end))
                 start, end = line.start, line.end

@@ -16,7 +16,7 @@ _MOST_CELLS = 20_000
 
 
 class Table(NamedTuple):
-    """Cell texts, row by row from the top, and the place of the whole, in points."""
+    """Cell texts, row by row from the top, and the table's box, in points."""
 
     cells: list[list[str]]
     x0: float
@@ -108,8 +108,8 @@ class _Grid:
 
     def __init__(self, across: list[Rule], down: list[Rule]) -> None:
         self._across, self._down = across, down
-        self.xs = _places([rule.at for rule in down] + [end for rule in across for end in (rule.start, rule.end)])
-        self.ys = _places([rule.at for rule in across] + [end for rule in down for end in (rule.start, rule.end)])
+        self.xs = _coordinates([rule.at for rule in down] + [end for rule in across for end in (rule.start, rule.end)])
+        self.ys = _coordinates([rule.at for rule in across] + [end for rule in down for end in (rule.start, rule.end)])
         self.columns, self.rows = len(self.xs) - 1, len(self.ys) - 1
         self.merged = 0
 
@@ -132,8 +132,8 @@ class _Grid:
         """(row, column) → the first cell of the merged one that it belongs to."""
         owner: dict[tuple[int, int], tuple[int, int]] = {}
         tops = self.ys[::-1]
-        left = _by_place(self._down, self.xs)
-        above = _by_place(self._across, tops)
+        left = _by_coordinate(self._down, self.xs)
+        above = _by_coordinate(self._across, tops)
         for row in range(self.rows):
             middle = (tops[row] + tops[row + 1]) / 2
             for column in range(self.columns):
@@ -147,16 +147,16 @@ class _Grid:
         return owner
 
 
-def _places(values: list[float]) -> list[float]:
-    places: list[float] = []
+def _coordinates(values: list[float]) -> list[float]:
+    coordinates: list[float] = []
     for value in sorted(values):
-        if not places or value - places[-1] > _SNAP:
-            places.append(value)
-    return places
+        if not coordinates or value - coordinates[-1] > _SNAP:
+            coordinates.append(value)
+    return coordinates
 
 
-def _by_place(rules: list[Rule], places: list[float]) -> list[list[Rule]]:
-    return [[rule for rule in rules if abs(rule.at - place) <= _SNAP] for place in places]
+def _by_coordinate(rules: list[Rule], coordinates: list[float]) -> list[list[Rule]]:
+    return [[rule for rule in rules if abs(rule.at - coordinate) <= _SNAP] for coordinate in coordinates]
 
 
 def _covered(rules: list[Rule], at: float) -> bool:

@@ -1,4 +1,4 @@
-"""One page of a PDF → lines of words with their places, sizes and styles.
+"""One page of a PDF → lines of words with their positions, sizes and styles.
 
 pdfium gives the page's text in one call, with line ends; only the ends of each word are asked for their
 places, which is what keeps a page at about a millisecond.
@@ -80,7 +80,7 @@ def page_text(textpage: Any) -> PageText:
     count = max(0, pdfium.FPDFText_CountChars(textpage))
     text = _whole_text(textpage, count)
     reader = _Reader(textpage, text, count)
-    found: list[tuple[int | None, Line]] = []
+    lines: list[tuple[int | None, Line]] = []
     words: list[Word] = []
     for match in _TOKEN.finditer(text):
         token = match.group()
@@ -88,13 +88,13 @@ def page_text(textpage: Any) -> PageText:
             if words and token == _PDFIUM_HYPHEN:
                 words[-1] = words[-1]._replace(text=words[-1].text + SOFT_HYPHEN)
             if words:
-                found.append(reader.line(words))
+                lines.append(reader.line(words))
                 words = []
         elif word := reader.word(token, match.start(), first=not words):
             words.append(word)
     if words:
-        found.append(reader.line(words))
-    return _upright(found, text, len(text.split()) and count, reader.unmapped)
+        lines.append(reader.line(words))
+    return _upright(lines, text, len(text.split()) and count, reader.unmapped)
 
 
 def _whole_text(textpage: Any, count: int) -> str:
@@ -127,7 +127,7 @@ class _Reader:
         return int(pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, at)) if self._shifted else at
 
     def word(self, token: str, at: int, *, first: bool) -> Word | None:
-        """The word at place `at` of the text, or None if none of its letters is known."""
+        """The word at index `at` of the text; None if none of its letters is known."""
         start = self._index(at)
         end = self._index(at + len(token) - 1)
         a, b = self._first, self._last
@@ -221,14 +221,14 @@ def _turned_round(glyph: str) -> str:
     return glyph if len(glyph) == 2 and (ordered or marked) else glyph[::-1]
 
 
-def _upright(found: list[tuple[int | None, Line]], text: str, count: int, unmapped: int) -> PageText:
+def _upright(turned_lines: list[tuple[int | None, Line]], text: str, count: int, unmapped: int) -> PageText:
     directions: Counter[int] = Counter()
-    for turns, line in found:
+    for turns, line in turned_lines:
         if turns is not None:
             directions[turns] += len(line.words)
     main = directions.most_common(1)[0][0] if directions else 0
-    lines = [_turned(line, main) if main else line for turns, line in found if turns == main]
-    aside = [" ".join(word.text for word in line.words) for turns, line in found if turns != main]
+    lines = [_turned(line, main) if main else line for turns, line in turned_lines if turns == main]
+    aside = [" ".join(word.text for word in line.words) for turns, line in turned_lines if turns != main]
     right_to_left = len(_RTL.findall(text)) * 2 > sum(map(str.isalpha, text)) if _RTL.search(text) else False
     return PageText(lines, aside, main, right_to_left, count, unmapped)
 
