@@ -56,7 +56,8 @@ def from_shell(key: str, value: Any) -> Any:
 
 
 def _is_path(keys: tuple[str, ...], value: str) -> bool:
-    named = keys == ("state", "tables") and CATALOG_NAME.fullmatch(value)
+    named = keys == ("state", "tables") and CATALOG_NAME.fullmatch(value) is not None
+    named = named or (keys[0] == "state" and value.startswith("databricks"))
     return bool(value) and "://" not in value and not named
 
 

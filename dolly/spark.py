@@ -53,14 +53,7 @@ def start_session(
     if master is None:
         return _existing_session(shuffle_partitions)
     require("spark", "pyspark")
-    java = find_java()
-    if java is None:
-        raise EnvironmentFault(
-            found=f"no Java {MINIMUM} or newer", expected="one for Spark, in JAVA_HOME or on the PATH", fix=ADVICE
-        )
-    os.environ["JAVA_HOME"] = str(java)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    _choose_programs()
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
@@ -84,10 +77,26 @@ def start_session(
         ) from error
 
 
+def _choose_programs() -> None:
+    """Sets the Java and the Python that Spark starts.
+
+    Raises:
+        EnvironmentFault: no Java that Spark runs on.
+    """
+    java = find_java()
+    if java is None:
+        raise EnvironmentFault(
+            found=f"no Java {MINIMUM} or newer", expected="one for Spark, in JAVA_HOME or on the PATH", fix=ADVICE
+        )
+    os.environ["JAVA_HOME"] = str(java)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+
+
 def config_session(config: Config, state: State) -> SparkSession:
     """The session of a config, started if it does not run yet."""
     addresses = [state.tables, *(source.path for source in config.sources)]
-    s3 = any(address.startswith("s3a://") for address in addresses)
+    s3 = any(address.startswith(("s3a://", "s3://")) for address in addresses)
     return start_session(**config.spark.model_dump(), log=state.spark_log, s3=s3)
 
 

@@ -45,7 +45,10 @@ def test_addresses_names_and_absolute_paths_stay_as_they_are(tmp_path: Path) -> 
     config = load(written(tmp_path / "a.yaml", state=addresses, sources=[hub], home="/h", model={"base": "org/model"}))
     assert config.state.model_dump(exclude_none=True) == addresses
     assert (config.sources[0].path, config.home, config.model.base) == ("org/name", "/h", "org/model")
-    assert load(written(tmp_path / "b.yaml", state={"tables": "main.dolly"})).state.tables == "main.dolly"
+    named = {"tables": "main.dolly", "tracking": "databricks", "registry": "databricks-uc"}
+    loaded = load(written(tmp_path / "b.yaml", state=named))
+    assert loaded.state.model_dump(exclude_none=True) == named
+    assert State.of(loaded.model_copy(update={"home": str(tmp_path)})).registry == "databricks-uc"
 
 
 def test_a_base_model_in_the_project_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,12 @@ def test_new_rows_are_inserted_once_and_spark_reads_them(spark: Any, tables: Tab
     assert sorted((row[0], row[1]) for row in rows) == [("a", None), ("b", None)]
 
 
+def test_rows_are_inserted_where_the_meaning_of_a_column_was_written_otherwise(tables: Tables) -> None:
+    older = EVALUATIONS._replace(columns=tuple(c._replace(meaning="as it was") for c in EVALUATIONS.columns))
+    tables.insert_new(older, [evaluation("a")], scope="mine", writer="old")
+    assert tables.insert_new(EVALUATIONS, [evaluation("b")], scope="mine", writer="new").inserted == 1
+
+
 def test_the_overview_tells_version_rows_size_and_writer(spark: Any, tables: Tables) -> None:
     sync(tables, rejected(spark, [("mine", "a", "1"), ("mine", "b", "1")]), "mine")
     (line,) = tables.overview()

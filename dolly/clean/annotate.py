@@ -27,14 +27,14 @@ _PIECE_BYTES = 1 << 20
 def with_annotations(
     frame: DataFrame, *, privacy: PrivacySettings | None, languages: bool, benchmarks: BenchmarkIndex | None
 ) -> DataFrame:
-    """Masks `context`, `turns` and the columns of `FIELDS`, and adds columns that describe the texts.
+    """Masks `context`, `turns` and those columns of `FIELDS` that are there, and adds columns that describe the texts.
 
     `personal`: kinds of data that were masked; `language` and `language_score`; `content_key` and
     `question_key`: hashes of all texts and of the first one with its context; `bands`: MinHash bands,
     empty for a short text; `benchmark` and `gram`: a benchmark's question and its words that are there.
 
     Args:
-        frame: rows with `context`, `turns` and the columns of `masking.FIELDS`.
+        frame: rows with `context` and `turns`.
         privacy: how personal data is masked; None leaves it.
         languages: is the language wanted?
         benchmarks: questions to look for; None for none.
@@ -48,13 +48,15 @@ def with_annotations(
     contents = F.transform("turns", lambda turn: turn["content"])
     # Question, context, answer: the order in which they are rendered.
     texts = F.concat(F.slice(contents, 1, 1), F.array("context"), F.slice(contents, 2, 2**31 - 1))
-    frame = frame.withColumn("_annotated", annotate(texts, F.array(*FIELDS)))
+    there = [name for name in FIELDS if name in frame.columns]
+    values = [F.col(name) if name in there else F.lit(None).cast("string") for name in FIELDS]
+    frame = frame.withColumn("_annotated", annotate(texts, F.array(*values)))
     masked, fields = F.col("_annotated.texts"), F.col("_annotated.fields")
     return frame.select(
-        *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *FIELDS)],
+        *[name for name in frame.columns if name not in ("context", "turns", "_annotated", *there)],
         *[
-            F.when(fields.isNull(), F.col(name)).otherwise(F.get(fields, F.lit(at))).alias(name)
-            for at, name in enumerate(FIELDS)
+            F.when(fields.isNull(), F.col(name)).otherwise(F.get(fields, F.lit(FIELDS.index(name)))).alias(name)
+            for name in there
         ],
         F.when(masked.isNull(), F.col("context")).otherwise(F.get(masked, F.lit(1))).alias("context"),
         F.when(masked.isNull(), F.col("turns")).otherwise(_turns_of(masked)).alias("turns"),

@@ -1,6 +1,6 @@
-"""Tables without a JVM, for training, evaluation and the command line.
+"""Tables without a JVM: for training, evaluation and the command line, by `deltalake`'s query engine.
 
-`deltalake`'s query engine supports deletion vectors, column mapping and object stores.
+It reads deletion vectors and column mapping right, and object stores as well as folders.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ArrowTables(TableSet):
             version: the table's version; None for the newest.
             columns: columns to read; None for all but `dataset`.
             scope: the data set.
-            where: column values that the rows must also have.
+            where: further columns and the values that they must have.
         """
         names = columns or [c.name for c in table.columns if c.name != "dataset"]
         return self._query(table, names, _equal({"dataset": scope} | where), version=version)
@@ -60,18 +60,18 @@ class ArrowTables(TableSet):
             return []
         conditions = [f"starts_with({_name(column)}, {_text(value)})" for column, value in prefix.items() if value]
         names = columns or [c.name for c in table.columns]
-        rows: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
-        return rows
+        found: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
+        return found
 
     def rows(self, table: Table, **where: str) -> int:
-        """The number of rows with these column values."""
+        """How many rows have these column values."""
         return int(self._select(table, "count(*) AS rows", _equal(where))["rows"][0].as_py())
 
     def insert_new(self, table: Table, rows: list[dict[str, Any]], *, scope: str, writer: str) -> Changes:
-        """Inserts the rows with new keys, in one commit; for small results.
+        """Inserts the rows whose key is not there yet, in one commit; for small results.
 
         Args:
-            table: one that no Spark job writes: on an object store the two writers could lose each other's commits.
+            table: a table that no Spark job writes: on an object store one of both could lose commits.
             rows: one value for each column.
             scope: the data set, the same in all rows.
             writer: name for the table's history.
@@ -79,13 +79,14 @@ class ArrowTables(TableSet):
         import pyarrow as pa
         from deltalake import CommitProperties, write_deltalake
 
-        arrow = arrow_schema(table.columns)
+        # Without comments: an append whose comment differs from the table's is refused.
+        arrow = arrow_schema(table.columns, comments=False)
         with self.store.locked(table):
             if not self.exists(table):
                 self._create(table)
             keys = [key for key in table.key if key != "dataset"]
-            existing = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
-            new = [row for row in rows if tuple(row[key] for key in keys) not in existing]
+            there = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
+            new = [row for row in rows if tuple(row[key] for key in keys) not in there]
             if new:
                 write_deltalake(
                     self.location(table),
@@ -113,7 +114,7 @@ class ArrowTables(TableSet):
         return lines
 
     def _create(self, table: Table) -> None:
-        """Creates an empty table; in a catalog with Spark, which registers its name."""
+        """Makes the table, empty; in a catalog by Spark, which enters its name there."""
         from deltalake import DeltaTable
 
         if self.store.session is not None:
@@ -129,8 +130,8 @@ class ArrowTables(TableSet):
 
     def _query(self, table: Table, names: list[str], condition: str, *, version: int | None = None) -> pa.Table:
         """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
-        existing = self.columns(table, version)
-        chosen = [_name(name) if name in existing else f"NULL AS {_name(name)}" for name in names]
+        there = self.columns(table, version)
+        chosen = [_name(name) if name in there else f"NULL AS {_name(name)}" for name in names]
         types = {column.name: column for column in table.columns}
         result = self._select(table, ", ".join(chosen), condition, version=version)
         return result.cast(arrow_schema(tuple(types[name] for name in names)))
@@ -143,11 +144,13 @@ class ArrowTables(TableSet):
         return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
 
 
-def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """The Arrow schema of columns, with their meanings as comments."""
+def arrow_schema(columns: tuple[Column, ...], *, comments: bool = True) -> pa.Schema:
+    """The Arrow schema of columns, with their meanings as comments if wanted."""
     import pyarrow as pa
 
-    return pa.schema([pa.field(c.name, _arrow_type(c.type), metadata={"comment": c.meaning}) for c in columns])
+    notes = [{"comment": column.meaning} if comments else None for column in columns]
+    pairs = zip(columns, notes, strict=True)
+    return pa.schema([pa.field(column.name, _arrow_type(column.type), metadata=note) for column, note in pairs])
 
 
 def _arrow_type(name: str) -> Any:

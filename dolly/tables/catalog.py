@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from dolly.errors import EnvironmentFault
 from dolly.schema import Table
-from dolly.tables.store import SCHEMES, Session, Store
+from dolly.tables.store import SCHEMES, Session, Store, open_store
 
 
 class CatalogStore:
@@ -84,11 +84,7 @@ class CatalogStore:
             from dolly.tables.folder import FolderStore
 
             return FolderStore(Path(_plain(root)))
-        if root.startswith(SCHEMES):
-            from dolly.tables.objects import ObjectStore
-
-            return ObjectStore(root)
-        return None
+        return open_store(root) if root.startswith(("s3://", *SCHEMES)) else None
 
 
 def _quoted(name: str) -> str:

@@ -76,12 +76,8 @@ class ObjectStore:
 
     @cached_property
     def _bucket(self) -> Bucket:
-        try:
-            from obstore.store import from_url
-        except ModuleNotFoundError as error:
-            raise EnvironmentFault(
-                found="no package obstore", expected="it, for tables in an object store", fix="pip install 'dolly[s3]'"
-            ) from error
+        from obstore.store import from_url
+
         client: Any = {"allow_http": True} if self.options() else {}
         retries: Any = _RETRIES
         return from_url(self.address, client_options=client, retry_config=retries)

@@ -80,6 +80,8 @@ def open_store(address: str, spark: Session | None = None) -> Store:
                 fix="give the command the config: --config CONFIG",
             )
         return CatalogStore(address, spark)
+    if address.startswith("s3://"):  # as catalogs and other tools write it; Spark's file system is s3a
+        address = f"s3a://{address.removeprefix('s3://')}"
     if "://" not in address:
         from dolly.tables.folder import FolderStore
 

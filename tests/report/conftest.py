@@ -130,22 +130,29 @@ def fill_bronze(tables: Tables) -> None:
         tables,
         "bronze_files",
         [
-            {"source": s, "uri": f"{at}", "records": records // n, "rejected": rejected if at == 0 else 0, "bytes": 9}
+            {
+                "dataset": "mine",
+                "source": s,
+                "uri": f"{at}",
+                "records": records // n,
+                "rejected": rejected if at == 0 else 0,
+                "bytes": 9,
+            }
             for s, n, records, rejected in files
             for at in range(n)
         ],
     )
-    examples = [("faq", "private", 9), ("chat", "public", 6), ("other", "public", 50)]
+    examples = [("mine", "faq", "private", 9), ("mine", "chat", "public", 6), ("other", "faq", "public", 50)]
     fill(
         tables,
         "bronze_examples",
         [
-            {"source": s, "record_id": row_id(f"{s[0]}{at}"), "visibility": visibility, "raw": MAIL}
-            for s, visibility, n in examples
+            {"dataset": d, "source": s, "record_id": row_id(f"{s[0]}{at}"), "visibility": visibility, "raw": MAIL}
+            for d, s, visibility, n in examples
             for at in range(n)
         ],
     )
-    common = {"source": "docs", "visibility": "private"}
+    common = {"dataset": "mine", "source": "docs", "visibility": "private"}
     fill(
         tables,
         "bronze_documents",
