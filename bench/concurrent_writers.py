@@ -59,7 +59,7 @@ def run(kind: str, *, lock: bool, writers: int, appends: int, limit: float, fold
         _line(worker)  # ready
     begin = time.perf_counter()
     for worker in workers:
-        _tell(worker)
+        _start_round(worker)
     reports = [json.loads(_line(worker)) for worker in workers]
     seconds = time.perf_counter() - begin
     for worker in workers:
@@ -157,7 +157,7 @@ def _line(worker: subprocess.Popen[str]) -> str:
     return line
 
 
-def _tell(worker: subprocess.Popen[str]) -> None:
+def _start_round(worker: subprocess.Popen[str]) -> None:
     assert worker.stdin is not None
     worker.stdin.write("go\n")
     worker.stdin.flush()

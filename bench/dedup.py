@@ -94,11 +94,11 @@ def compare(data: Data, folder: Path, *, peers: dict[str, Path], repeat: int, co
             print(f"{data.rows:,} rows, {name}: {runs[name][-1]['seconds']:.1f} s", flush=True)
     measured = [name for name in runs if name not in skipped]
     texts = pq.read_table(data.texts, columns=["text"])["text"].to_pylist()
-    told = quality.figures(
+    figures = quality.figures(
         texts, map(tuple, data.planted.tolist()), {name: _clusters(folder / name) for name in measured}
     )
-    tools = {name: _summary(data.rows, runs[name]) | told[name] for name in measured}
-    _require_all_kept(data.rows, runs["dolly"][-1]["kept"], told["dolly"]["removed"])
+    tools = {name: _summary(data.rows, runs[name]) | figures[name] for name in measured}
+    _require_all_kept(data.rows, runs["dolly"][-1]["kept"], figures["dolly"]["removed"])
     ours = tools["dolly"]["seconds"]
     faster = {name: round(tools[name]["seconds"] / ours, 2) for name in measured if name != "dolly"}
     return {"rows": data.rows, "tools": tools, "times_as_fast_as": faster, "skipped": skipped}
@@ -150,8 +150,8 @@ def _last_line(command: list[str], limit: float | None = None) -> dict[str, Any]
     )
     if done.returncode:
         raise SystemExit(f"bench.dedup: {' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def main(arguments: list[str] | None = None) -> None:

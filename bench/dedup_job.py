@@ -89,7 +89,7 @@ def remove_duplicates(spark: SparkSession, source: Path, target: Path, phases: P
 
 
 def signatures(rows: DataFrame) -> DataFrame:
-    """The columns of `checked` that duplicates are told from.
+    """The columns of `checked` that duplicates are found with.
 
     Without `question_key`: which answers contradict each other is not asked here.
     """
@@ -100,9 +100,9 @@ def signatures(rows: DataFrame) -> DataFrame:
 
     turns = F.array(turn("user", "instruction"), turn("assistant", "output"))
     shaped = rows.select(F.col("id").alias("example_id"), F.lit("").alias("context"), turns.alias("turns"))
-    found = with_annotations(shaped, privacy=None, languages=False, benchmarks=None)
+    annotated = with_annotations(shaped, privacy=None, languages=False, benchmarks=None)
     text, texts = "string", "array<string>"
-    return found.select(
+    return annotated.select(
         *("example_id", "content_key", "bands", "turns"),
         F.xxhash64("example_id").alias("input_hash"),
         F.length(F.get("turns", F.lit(1))["content"]).alias("answer_length"),

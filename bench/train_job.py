@@ -50,19 +50,19 @@ def examples(name: str, tokenizer: Any) -> list[Example]:
         ids, mask = Prompt().encode(tokenizer, turns)  # type: ignore[arg-type]
         made.append(Example(f"{number:05d}", name, np.asarray(ids[:MAX_TOKENS]), np.asarray(mask[:MAX_TOKENS])))
     order = np.random.default_rng(SEED).permutation(len(made))
-    return [made[place] for place in order]
+    return [made[index] for index in order]
 
 
 def held_out_loss(model: Any, rows: list[Example]) -> float:
-    """Mean loss per learnt token, each row by itself, by the model's own attention."""
+    """Mean loss per token with loss, each row separately, with the model's own attention."""
     model.eval()
     total, count = 0.0, 0
     with torch.no_grad():
         for row in rows:
             logits = model(input_ids=torch.from_numpy(row.input_ids)[None]).logits[0, :-1]
-            learnt = torch.from_numpy(row.loss_mask[1:])
-            wanted = torch.from_numpy(row.input_ids[1:])[learnt]
-            total += float(torch.nn.functional.cross_entropy(logits[learnt].float(), wanted, reduction="sum"))
+            with_loss = torch.from_numpy(row.loss_mask[1:])
+            wanted = torch.from_numpy(row.input_ids[1:])[with_loss]
+            total += float(torch.nn.functional.cross_entropy(logits[with_loss].float(), wanted, reduction="sum"))
             count += len(wanted)
     return total / count
 

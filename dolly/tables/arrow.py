@@ -1,6 +1,6 @@
-"""Tables without a JVM: for training, evaluation and the command line, by `deltalake`'s query engine.
+"""Tables without a JVM, for training, evaluation and the command line.
 
-It reads deletion vectors and column mapping right, and object stores as well as folders.
+`deltalake`'s query engine supports deletion vectors, column mapping and object stores.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ArrowTables(TableSet):
             version: the table's version; None for the newest.
             columns: columns to read; None for all but `dataset`.
             scope: the data set.
-            where: further columns and the values that they must have.
+            where: column values that the rows must also have.
         """
         names = columns or [c.name for c in table.columns if c.name != "dataset"]
         return self._query(table, names, _equal({"dataset": scope} | where), version=version)
@@ -60,18 +60,18 @@ class ArrowTables(TableSet):
             return []
         conditions = [f"starts_with({_name(column)}, {_text(value)})" for column, value in prefix.items() if value]
         names = columns or [c.name for c in table.columns]
-        found: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
-        return found
+        rows: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
+        return rows
 
     def rows(self, table: Table, **where: str) -> int:
-        """How many rows have these column values."""
+        """The number of rows with these column values."""
         return int(self._select(table, "count(*) AS rows", _equal(where))["rows"][0].as_py())
 
     def insert_new(self, table: Table, rows: list[dict[str, Any]], *, scope: str, writer: str) -> Changes:
-        """Inserts the rows whose key is not there yet, in one commit; for small results.
+        """Inserts the rows with new keys, in one commit; for small results.
 
         Args:
-            table: a table that no Spark job writes: on an object store one of both could lose commits.
+            table: one that no Spark job writes: on an object store the two writers could lose each other's commits.
             rows: one value for each column.
             scope: the data set, the same in all rows.
             writer: name for the table's history.
@@ -85,8 +85,8 @@ class ArrowTables(TableSet):
             if not self.exists(table):
                 self._create(table)
             keys = [key for key in table.key if key != "dataset"]
-            there = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
-            new = [row for row in rows if tuple(row[key] for key in keys) not in there]
+            existing = {tuple(row.values()) for row in self.read_arrow(table, columns=keys, scope=scope).to_pylist()}
+            new = [row for row in rows if tuple(row[key] for key in keys) not in existing]
             if new:
                 write_deltalake(
                     self.location(table),
@@ -114,7 +114,7 @@ class ArrowTables(TableSet):
         return lines
 
     def _create(self, table: Table) -> None:
-        """Makes the table, empty; in a catalog by Spark, which enters its name there."""
+        """Creates an empty table; in a catalog with Spark, which registers its name."""
         from deltalake import DeltaTable
 
         if self.store.session is not None:
@@ -130,8 +130,8 @@ class ArrowTables(TableSet):
 
     def _query(self, table: Table, names: list[str], condition: str, *, version: int | None = None) -> pa.Table:
         """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
-        there = self.columns(table, version)
-        chosen = [_name(name) if name in there else f"NULL AS {_name(name)}" for name in names]
+        existing = self.columns(table, version)
+        chosen = [_name(name) if name in existing else f"NULL AS {_name(name)}" for name in names]
         types = {column.name: column for column in table.columns}
         result = self._select(table, ", ".join(chosen), condition, version=version)
         return result.cast(arrow_schema(tuple(types[name] for name in names)))

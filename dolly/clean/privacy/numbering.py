@@ -43,8 +43,8 @@ def of_region(raw: str, regions: tuple[str, ...], *, without_trunk: bool = False
         whole = "".join(_GROUP.findall(national))
         fits = plain.endswith(whole) or plain.startswith("0") or (region in _TRUNK_OPTIONAL and whole == "0" + plain)
         (valid if fits else second).append(number)
-    found = valid or (second if without_trunk else [])
-    return _e164(found[0]) if found else None
+    matching = valid or (second if without_trunk else [])
+    return _e164(matching[0]) if matching else None
 
 
 @lru_cache(maxsize=4096)

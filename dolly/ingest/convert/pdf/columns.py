@@ -71,6 +71,6 @@ def _aligned(rows: list[list[list[Word]]]) -> bool:
         ends = [(min(word.x0 for word in cell), max(word.x1 for word in cell)) for cell in column if cell]
         lefts, rights = [left for left, _ in ends], [right for _, right in ends]
         middles = [(left + right) / 2 for left, right in ends]
-        if min(max(places) - min(places) for places in (lefts, rights, middles)) > _ALIKE:
+        if min(max(edges) - min(edges) for edges in (lefts, rights, middles)) > _ALIKE:
             return False
     return True

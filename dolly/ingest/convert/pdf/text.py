@@ -164,7 +164,7 @@ class _Reader:
         text = "".join([cluster for cluster, _ in clusters])
         if _RTL.search(text):
             text = unicodedata.normalize("NFKC", _logical(clusters))
-            lefts, bottoms, rights, tops = zip(*(place for _, place in clusters), strict=True)
+            lefts, bottoms, rights, tops = zip(*(corners for _, corners in clusters), strict=True)
             box = min(lefts), min(bottoms), max(rights), max(tops)
         return text.translate(_PLAIN), box
 
