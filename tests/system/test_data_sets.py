@@ -15,7 +15,7 @@ from dolly.pipeline import Context, run_stages
 from dolly.schema import TABLES
 from dolly.tables import Tables
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 STAGES = ("ingest", "clean", "prepare")
 Done = tuple[int, int]  # stages that each of the two has run
