@@ -41,7 +41,7 @@ $(SYSTEM)/.installed: $(INSTALLED) tests/system/install.sh tests/system/s3.txt
 	@$(BIN)/dolly setup --s3
 	@touch $@
 
-test-system: system ## the tests on real servers, clusters and browsers; under 30 minutes on two cores
+test-system: system ## the tests on real servers, clusters and browsers, and the long ones; under 30 minutes on two cores
 	@DOLLY_SYSTEM=$(abspath $(SYSTEM)) $(PYTEST) tests/system
 
 lint: setup ## ruff and mypy

@@ -12,6 +12,9 @@ from typing import Any
 
 import yaml
 
+from dolly.schema import Table
+from dolly.tables import Tables
+
 # Data that is not the project's own; tests marked shared_data need it.
 SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLE = Path(__file__).parent.parent / "dolly" / "sample"
@@ -57,6 +60,14 @@ def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(config | changes))
     return path
+
+
+def rows(home: Path, table: Table, **where: str) -> list[dict[str, Any]]:
+    """The tiny experiment's rows of a table but for times and runs, sorted; none if there is no table."""
+    tables = Tables(home / "tables")
+    found = tables.read_arrow(table, scope="tiny", **where).to_pylist() if tables.exists(table) else []
+    timeless = [{k: v for k, v in row.items() if k not in ("arrived_at", "run_id")} for row in found]
+    return sorted(timeless, key=str)
 
 
 def dolly(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,13 +1,7 @@
-"""The whole run by the command line, on a tiny model: what it leaves, run again, killed."""
+"""The whole run by the command line, on a tiny model: what it leaves."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +9,11 @@ import mlflow
 import pytest
 
 from dolly.cli import main
-from dolly.schema import BRONZE_EXAMPLES, GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES, TABLES, Table
+from dolly.schema import BRONZE_EXAMPLES, GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES, TABLES
 from dolly.state import State
-from dolly.tables import Tables
-from tests.support import SAMPLE, Run, dolly, tiny_config
+from tests.support import SAMPLE, Run, rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.model, pytest.mark.slow]
-
-
-def rows(home: Path, table: Table, **where: str) -> list[dict[str, Any]]:
-    tables = Tables(home / "tables")
-    found = tables.read_arrow(table, scope="tiny", **where).to_pylist() if tables.exists(table) else []
-    timeless = [{k: v for k, v in row.items() if k not in ("arrived_at", "run_id")} for row in found]
-    return sorted(timeless, key=str)
 
 
 def client(home: Path) -> mlflow.MlflowClient:
@@ -121,18 +107,6 @@ def test_the_model_leads_back_to_its_rows(finished_run: Run) -> None:
     assert version.tags["gold_version"] == "1"
 
 
-def test_run_again_changes_nothing(finished_run: Run) -> None:
-    home = finished_run.home
-    before = {name: rows(home, table) for name, table in TABLES.items()}
-    versions = {line.name: line.version for line in Tables(home / "tables").overview()}
-    result = dolly("run", str(finished_run.config))
-    assert result.returncode == 0, result.stderr
-    assert {line.name: line.version for line in Tables(home / "tables").overview()} == versions
-    assert {name: rows(home, TABLES[name]) for name in before} == before
-    assert "already trained" in result.stdout
-    assert len(client(home).search_model_versions("name = 'tiny-model'")) == 1
-
-
 def test_the_champion_answers_on_the_command_line(finished_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "What is the gate code?", "--home", str(finished_run.home), "--max-tokens", "4"]) == 0
     assert "dolly:" not in capsys.readouterr().err
@@ -150,38 +124,3 @@ def test_tables_are_listed_with_their_last_writer(finished_run: Run, capsys: pyt
     documents = {"bronze_documents", "silver_documents"}  # the config has none
     assert all((name in output) == (name not in documents) for name in TABLES)
     assert "dolly prepare" in output
-
-
-def test_clean_killed_between_its_tables_and_run_again(finished_run: Run, tiny_base: Path, tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, tiny_base)
-    home = tmp_path / "home"
-    for table in ("bronze_examples", "bronze_files", "rejected"):
-        (home / "tables").mkdir(parents=True, exist_ok=True)
-        shutil.copytree(finished_run.home / "tables" / table, home / "tables" / table)
-    shutil.copy(finished_run.home / "privacy.key", home)  # the same key, so the same pseudonyms
-    command = [sys.executable, "-m", "dolly.cli", "clean", str(config)]
-    forget_clean(home)
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    commit = home / "tables" / "silver_examples" / "_delta_log" / "00000000000000000001.json"
-    deadline = time.monotonic() + 120
-    while not commit.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not [row for row in rows(home, REJECTED) if row["stage"] == "clean"], "killed too late to show anything"
-    result = dolly("clean", str(config))
-    assert result.returncode == 0, result.stderr
-    for table in (SILVER_EXAMPLES, REJECTED):
-        assert rows(home, table) == rows(finished_run.home, table)
-
-
-def forget_clean(home: Path) -> None:
-    """Takes the versions since the clean stage's out of `rejected`."""
-    tables = Tables(home / "tables")
-    log = home / "tables" / "rejected" / "_delta_log"
-    while [row for row in rows(home, REJECTED) if row["stage"] == "clean"]:
-        version = f"{tables.version(REJECTED):020}"
-        for file in [*log.glob(f"{version}.*"), *log.glob(f".{version}.*")]:  # Hadoop's checksums begin with a dot
-            file.unlink()

@@ -7,8 +7,9 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol
 
 from dolly.config_data import Ingest, Source
 from dolly.ingest import warehouse
@@ -28,20 +29,24 @@ if TYPE_CHECKING:
 _PARSER = 1
 _LIMITS_OF_RECORDS = {"max_file_megabytes", "max_record_characters"}
 
-Frame = Callable[[frozenset[str]], "DataFrame"]
 
+class OpenSource(Protocol):
+    """The current state of a source."""
 
-class Opened(NamedTuple):
-    """The current state of a source.
+    @property
+    def file_keys(self) -> dict[str, str]:
+        """Uri → key of each file."""
 
-    `file_keys`: uri → key of each file; `versions`: uri → checksum of files that may be unchanged;
-    `frame`: builds the rows of the uris to read.
-    """
+    @property
+    def versions(self) -> dict[str, str]:
+        """Uri → checksum of the files that may be unchanged."""
 
-    file_keys: dict[str, str]
-    versions: dict[str, str]
-    frame: Frame
-    one_file: bool
+    @property
+    def one_file(self) -> bool:
+        """Is the source one file of records?"""
+
+    def rows(self, uris: frozenset[str]) -> DataFrame:
+        """A row for each record or document of these files, good or bad."""
 
 
 def settings_hash(source: Source, limits: Ingest) -> str:
@@ -73,7 +78,7 @@ def open_source(
     settings: str,
     allow_network: bool,
     scratch: ExitStack,
-) -> Opened:
+) -> OpenSource:
     """Lists a source's files, and hashes those that may be unchanged.
 
     Args:
@@ -90,46 +95,79 @@ def open_source(
         UsageError: the config forbids it.
     """
     if source.holds_documents or source.format in SUFFIXES:
-        return _files(spark, source, limits, known, settings)
+        listing = find(
+            spark,
+            source=source.name,
+            path=source.path,
+            suffixes=_suffixes(source),
+            max_bytes=limits.max_file_megabytes << 20,
+        )
+        same = [file for file in listing if _may_be_unchanged(file, known, settings)]
+        return _Files(spark, source, limits, settings, listing, _versions(spark, same))
     # Spark would otherwise use a cached table of the same location, even if it has changed.
     scratch.callback(spark().catalog.clearCache)
-    snapshot = _snapshot(spark(), source, allow_network, scratch)
-    reading = _reading(source, limits, settings)
-
-    def frame(_: frozenset[str]) -> DataFrame:
-        return warehouse.table_frame(snapshot, reading)
-
-    return Opened({snapshot.uri: ""}, {snapshot.uri: snapshot.checksum}, frame, one_file=False)
+    return _Table(_snapshot(spark(), source, allow_network, scratch), _reading(source, limits, settings))
 
 
-def _files(
-    spark: Callable[[], SparkSession], source: Source, limits: Ingest, known: Mapping[str, FileRow], settings: str
-) -> Opened:
-    documents = source.holds_documents
-    if documents:
-        from dolly.ingest.convert import SUFFIXES as DOCUMENTS
+@dataclass(frozen=True)
+class _Files:
+    """Files of records or documents."""
 
-        suffixes = tuple(sorted(DOCUMENTS))
-    else:
-        suffixes = SUFFIXES[source.format]
-    max_bytes = limits.max_file_megabytes << 20
-    listing = find(spark, source=source.name, path=source.path, suffixes=suffixes, max_bytes=max_bytes)
+    spark: Callable[[], SparkSession]
+    source: Source
+    limits: Ingest
+    settings: str
+    listing: list[SourceFile]
+    versions: dict[str, str]
 
-    def frame(read: frozenset[str]) -> DataFrame:
-        files = [file for file in listing if file.uri in read]
-        if documents:
-            return _documents(spark(), files, source, limits, settings)
-        return records_frame(spark(), files, _reading(source, limits, settings), max_bytes=max_bytes)
+    @property
+    def file_keys(self) -> dict[str, str]:
+        return {file.uri: file.file_key for file in self.listing}
 
-    same = [
-        file for file in listing if (row := known.get(file.uri)) and (row.settings, row.size) == (settings, file.size)
-    ]
-    return Opened(
-        {file.uri: file.file_key for file in listing},
-        _versions(spark, same),
-        frame,
-        one_file=not documents and not listing[0].file_key,
-    )
+    @property
+    def one_file(self) -> bool:
+        return not self.source.holds_documents and not self.listing[0].file_key
+
+    def rows(self, uris: frozenset[str]) -> DataFrame:
+        files = [file for file in self.listing if file.uri in uris]
+        if self.source.holds_documents:
+            return _documents(self.spark(), files, self.source, self.limits, self.settings)
+        reading = _reading(self.source, self.limits, self.settings)
+        return records_frame(self.spark(), files, reading, max_bytes=self.limits.max_file_megabytes << 20)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table of a warehouse or a database, which is read whole."""
+
+    snapshot: warehouse.Snapshot
+    reading: Reading
+    one_file = False
+
+    @property
+    def file_keys(self) -> dict[str, str]:
+        return {self.snapshot.uri: ""}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {self.snapshot.uri: self.snapshot.checksum}
+
+    def rows(self, _: frozenset[str]) -> DataFrame:
+        return warehouse.table_frame(self.snapshot, self.reading)
+
+
+def _suffixes(source: Source) -> tuple[str, ...]:
+    """What the names of the source's files end with."""
+    if not source.holds_documents:
+        return SUFFIXES[source.format]
+    from dolly.ingest.convert import SUFFIXES as DOCUMENTS
+
+    return tuple(sorted(DOCUMENTS))
+
+
+def _may_be_unchanged(file: SourceFile, known: Mapping[str, FileRow], settings: str) -> bool:
+    row = known.get(file.uri)
+    return row is not None and (row.settings, row.size) == (settings, file.size)
 
 
 def _versions(spark: Callable[[], SparkSession], files: list[SourceFile]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _read(context: Context, source: Source, earlier: Rejections, scratch: ExitSt
     for uri in changed.unchanged:
         counts[None] += known[uri].records - known[uri].rejected
     if changed.read:
-        frame = opened.frame(changed.read).persist()
+        frame = opened.rows(changed.read).persist()
         scratch.callback(frame.unpersist)
         results = _results(frame, settings, counts)
     require_usable(

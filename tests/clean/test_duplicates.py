@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from dolly.clean.shingles import ngrams, words
 from dolly.clean.verdicts import cluster_members, verdicts
 
 WORDS = ["".join(letters) for letters in itertools.product("bdfklmnprst", "aeiou", "bdfgklmnprst")]
+KNOWN = frozenset(WORDS)
 ROW = (
     "example_id string, source string, visibility string, position bigint, context string, "
     "turns array<struct<role: string, content: string>>, wordings string, variant string, "
@@ -52,12 +54,98 @@ def pairs_of(frame: Any, *, threshold: float = 0.8, fresh: Any = None) -> Any:
     return near_pairs(candidate_pairs(live, fresh=fresh), frame, threshold=threshold)
 
 
-def fates(spark: Any, rows: list[tuple[str, str]], **columns: list[Any]) -> dict[str, str]:
-    """Row → the rule that merged it, `conflict`, or nothing."""
+QUESTION, ANSWER = text(1, 20), text(2, 60)
+LONG = text(9, 200)
+NAMES = ["the Gold card", "the Silver card", "the gold Card", "item 7 there", "item 8 there"]
+BEST = [(QUESTION, ANSWER), (QUESTION, f"{ANSWER} more"), (QUESTION, with_word(ANSWER, 9, "x")), (QUESTION, ANSWER)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows of one situation, the columns that differ from the default, and what becomes of each row."""
+
+    rows: list[tuple[str, str]]
+    fates: list[str]
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+
+
+CASES = {
+    "the same instruction and answer are merged and conflicts are flagged": Case(
+        [
+            (QUESTION, ANSWER),
+            (QUESTION.upper(), ANSWER.upper()),  # the same but for case and space
+            (QUESTION, with_word(ANSWER, 30, "bo")),  # nearly the same
+            (QUESTION, text(3, 60)),  # the same question, another answer
+            (text(4, 20), ANSWER),  # another question, the same answer
+            ("Short one?", "Yes."),
+            ("Short one!", "Yes."),  # short: only equal texts are merged
+        ],
+        ["conflict", "exact_duplicate", "near_duplicate", "conflict", "", "", ""],
+    ),
+    "a long context in common does not merge other tasks": Case(
+        [
+            (f"Is this review positive or negative? {LONG}", "positive"),
+            (f"Is this review positive or negative? {LONG}", "negative"),
+            (f"Summarise item 7 of this. {LONG}", "positive"),
+            (f"Summarise item 8 of this. {LONG}", "positive"),
+        ],
+        ["conflict", "conflict", "", ""],
+    ),
+    "questions about other names or numbers are other questions": Case(
+        [(f"{QUESTION} what of {name} {text(3, 5)}?", ANSWER) for name in NAMES],
+        ["", "", "exact_duplicate", "", ""],
+    ),
+    "wordings that a source groups are kept": Case(
+        [(QUESTION, ANSWER), (with_word(QUESTION, 5, "other"), ANSWER)],
+        ["", ""],
+        {"wordings": ["g", "g"], "variant": ["1", "2"]},
+    ),
+    "wordings of two groups are merged": Case(
+        [(QUESTION, ANSWER), (with_word(QUESTION, 5, "other"), ANSWER)],
+        ["", "near_duplicate"],
+        {"wordings": ["g", "h"]},
+    ),
+    "the longest answer represents its cluster": Case(BEST, ["near_duplicate", "", "near_duplicate", "near_duplicate"]),
+    "a private row comes before a longer one": Case(
+        BEST,
+        ["near_duplicate", "near_duplicate", "", "near_duplicate"],
+        {"visibility": ["public", "public", "private", "public"]},
+    ),
+    "a row without fixes comes first": Case(
+        BEST, ["", "near_duplicate", "near_duplicate", "exact_duplicate"], {"fixes": [[], ["a"], [], []]}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fates(spark: Any) -> dict[str, list[str]]:
+    """For each case, what becomes of its rows: the rule that merged it, `conflict`, or nothing; one job for all.
+
+    Each case has words of its own, so that no row is compared with another case's.
+    """
+    rows, columns = [], {name: [] for name in ("wordings", "variant", "visibility", "fixes")}
+    default = {"wordings": None, "variant": "", "visibility": "public", "fixes": []}
+    for number, case in enumerate(CASES.values()):
+        rows += [(in_words_of(number, question), in_words_of(number, answer)) for question, answer in case.rows]
+        for name, values in columns.items():
+            values += case.columns.get(name, [default[name]] * len(case.rows))
     frame = good(spark, rows, **columns).persist()
     found = verdicts(frame, cluster_members(frame, pairs_of(frame), sources=["s", "t"])).join(frame, "input_hash")
     told = {row["example_id"]: row["duplicate"] or ("conflict" if row["conflict"] else "") for row in found.collect()}
-    return {f"r{number}": told.get(f"r{number}", "") for number in range(len(rows))}
+    frame.unpersist()
+    remaining = iter(told.get(f"r{number}", "") for number in range(len(rows)))
+    return {name: list(itertools.islice(remaining, len(case.rows))) for name, case in CASES.items()}
+
+
+def in_words_of(number: int, sentence: str) -> str:
+    """The same text in other words: a letter put before each word that the random texts are made of."""
+    return " ".join(f"{'aeioucgh'[number]}{word}" if word.lower() in KNOWN else word for word in sentence.split())
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", CASES)
+def test_what_becomes_of_rows_that_look_alike(fates: dict[str, list[str]], name: str) -> None:
+    assert fates[name] == CASES[name].fates
 
 
 def test_jaccard_counts_each_item_once() -> None:
@@ -116,65 +204,3 @@ def test_components_are_the_same_for_any_partitioning(spark: Any) -> None:
     assert made[0] == made[1]
     assert {made[0][number] for number in range(51)} == {0}
     assert (made[0][300], made[0][-5]) == (100, -9)
-
-
-@pytest.mark.spark
-def test_the_same_instruction_and_answer_are_merged_and_conflicts_are_flagged(spark: Any) -> None:
-    question, answer = text(1, 20), text(2, 60)
-    rows = [
-        (question, answer),
-        (question.upper(), answer.upper()),  # the same but for case and space
-        (question, with_word(answer, 30, "bo")),  # nearly the same
-        (question, text(3, 60)),  # the same question, another answer
-        (text(4, 20), answer),  # another question, the same answer
-        ("Short one?", "Yes."),
-        ("Short one!", "Yes."),  # short: only equal texts are merged
-    ]
-    assert fates(spark, rows) == {
-        "r0": "conflict",
-        "r1": "exact_duplicate",
-        "r2": "near_duplicate",
-        "r3": "conflict",
-        "r4": "",
-        "r5": "",
-        "r6": "",
-    }
-
-
-@pytest.mark.spark
-def test_a_long_context_in_common_does_not_merge_other_tasks(spark: Any) -> None:
-    context = text(9, 200)
-    rows = [
-        (f"Is this review positive or negative? {context}", "positive"),
-        (f"Is this review positive or negative? {context}", "negative"),
-        (f"Summarise item 7 of this. {context}", "positive"),
-        (f"Summarise item 8 of this. {context}", "positive"),
-    ]
-    assert fates(spark, rows) == {"r0": "conflict", "r1": "conflict", "r2": "", "r3": ""}
-
-
-@pytest.mark.spark
-def test_questions_about_other_names_or_numbers_are_other_questions(spark: Any) -> None:
-    about, answer = text(1, 20), text(2, 60)
-    names = ["the Gold card", "the Silver card", "the gold Card", "item 7 there", "item 8 there"]
-    rows = [(f"{about} what of {name} {text(3, 5)}?", answer) for name in names]
-    assert fates(spark, rows) == {"r0": "", "r1": "", "r2": "exact_duplicate", "r3": "", "r4": ""}
-
-
-@pytest.mark.spark
-def test_wordings_that_a_source_groups_are_kept(spark: Any) -> None:
-    question, answer = text(1, 20), text(2, 60)
-    rows = [(question, answer), (with_word(question, 5, "other"), answer)]
-    assert fates(spark, rows, wordings=["g", "g"], variant=["1", "2"]) == {"r0": "", "r1": ""}
-    assert fates(spark, rows, wordings=["g", "h"]) == {"r0": "", "r1": "near_duplicate"}
-
-
-@pytest.mark.spark
-def test_the_best_row_represents_its_cluster(spark: Any) -> None:
-    question, answer = text(1, 20), text(2, 60)
-    rows = [(question, answer), (question, f"{answer} more"), (question, with_word(answer, 9, "x")), (question, answer)]
-    assert fates(spark, rows)["r1"] == ""  # the longest answer
-    private = fates(spark, rows, visibility=["public", "public", "private", "public"])
-    assert private["r2"] == ""
-    fixed = fates(spark, rows, fixes=[[], ["a"], [], []])
-    assert [name for name, fate in fixed.items() if not fate] == ["r0"]

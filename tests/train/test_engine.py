@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +12,12 @@ import torch
 from safetensors.torch import load_file
 
 from dolly.base_model import weights_sha256
-from dolly.errors import TrainingStopped, UsageError
-from dolly.schema import TRAINED_ROWS
+from dolly.errors import UsageError
 from dolly.tables import Tables
 from dolly.train.launch import Starter, by_hostfile, launch, on_this_machine
 from dolly.train.spec import TrainSpec
 from dolly.training_set import read_training_set
-from tests.support import Run, dolly, free_port
+from tests.support import free_port
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -75,27 +70,6 @@ def test_a_hostfile_that_is_not_there_is_told(tmp_path: Path) -> None:
         by_hostfile(tmp_path / "hosts")
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(finished_run: Run, tmp_path: Path) -> None:
-    shutil.copytree(finished_run.home / "tables", tmp_path / "home" / "tables")
-    settings = [f"home={tmp_path / 'home'}", "train.epochs=8", "train.checkpoint_every=1000"]
-    command = [sys.executable, "-m", "dolly.cli", "train", str(finished_run.config), *settings]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: [*tmp_path.glob("home/checkpoints/tiny-*/progress.json")], process)
-    process.terminate()
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == TrainingStopped.exit_code == 75
-    assert "checkpoint is saved" in told
-    again = dolly("train", str(finished_run.config), *settings)
-    assert again.returncode == 0, again.stderr
-    assert "resumed at step" in again.stdout
-    folder = next(tmp_path.glob("home/checkpoints/tiny-*"))
-    whole, card = (json.loads((folder / name).read_text()) for name in ("result.json", "final/dolly.json"))
-    rows = Tables(tmp_path / "home" / "tables").read_arrow(TRAINED_ROWS, scope="tiny").to_pylist()
-    seen = [row for row in rows if row["training"] == card["training"]]
-    assert sum(row["times"] for row in seen) == whole["steps"] * 8
-    assert sum(row["times"] * row["trained_tokens"] for row in seen) == whole["trained_tokens"]
-
-
 def test_adapters_of_two_processes_are_merged_into_the_saved_model(spec: TrainSpec, tmp_path: Path) -> None:
     adapters = {"method": "lora", "lora_rank": 4, "learning_rate": 1e-2, "max_steps": 3}
     result = train(spec, tmp_path, **adapters, processes=2, zero_stage=3)
@@ -133,11 +107,3 @@ def assert_same_weights(one: Path, other: Path, *, tolerance: float) -> None:
     assert first.keys() == second.keys()
     for name, tensor in first.items():
         torch.testing.assert_close(tensor, second[name], atol=tolerance, rtol=0, msg=name)
-
-
-def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended before it could be killed"
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.01)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dolly.config import Config
-from dolly.pipeline import Context, run_stages
+from dolly.pipeline import STAGES, Context, run_stages
 from dolly.schema import REJECTED, SILVER_DOCUMENTS, SILVER_EXAMPLES
 from dolly.tables import Tables
 
@@ -69,7 +69,7 @@ def write_sources(root: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def home(spark: Any, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home after ingest, clean and prepare, in the session that all tests share."""
+    """A home after the whole run, in the Spark session that all tests share."""
     root = tmp_path_factory.mktemp("planted")
     config = Config.model_validate(
         {
@@ -78,12 +78,14 @@ def home(spark: Any, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) 
             "sources": write_sources(root / "data"),
             "model": {"base": str(tiny_base)},
             "prepare": {"max_tokens": 450, "over_length": "reject", "max_lost_share": 1, "eval_share": 0.3},
+            "train": {"method": "full", "learning_rate": 1e-3, "epochs": 1, "batch_size": 4, "block_tokens": 512},
+            "evaluate": {"max_questions": 6, "max_new_tokens": 8, "max_loss_ratio": 9},
         }
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dolly.pipeline.config_session", lambda *_: spark)
         patch.setattr(Context, "stop_spark", lambda _: None)
-        run_stages(config, ("ingest", "clean", "prepare"))
+        run_stages(config, STAGES)
     return root / "home"
 
 
@@ -116,6 +118,8 @@ def test_bronze_holds_what_was_planted(home: Path) -> None:
 
 
 def test_no_other_file_holds_it(home: Path) -> None:
+    assert list(home.glob("checkpoints/*/evaluations/*.json"))
+    assert list(home.glob("artifacts/**/model.safetensors"))
     assert not holders(path for path in home.rglob("*") if "/tables/bronze_" not in path.as_posix())
 
 

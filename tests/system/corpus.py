@@ -1,6 +1,6 @@
 """Bad records and files of many classes, made by script: what a company's folders really hold, and worse.
 
-python -m tests.corpus FOLDER [RECORDS_A_CLASS]     writes the files and corpus.yaml, which dolly takes
+python -m tests.system.corpus FOLDER [RECORDS_A_CLASS]     writes the files and corpus.yaml, which dolly takes
 
 Each class says how many records or files it made; whatever becomes of them, they must all be found
 again, in the next table or in `rejected`.

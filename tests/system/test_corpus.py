@@ -10,8 +10,8 @@ import pytest
 
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, CHECKED, REJECTED, SILVER_DOCUMENTS, SILVER_EXAMPLES
 from dolly.tables import Tables
-from tests.corpus import Corpus, make_corpus
 from tests.support import QUICK_JAVA, dolly
+from tests.system.corpus import Corpus, make_corpus
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
