@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401  (hooks)
 from tests.support import QUICK_JAVA, SHARED, Run, dolly, tiny_config
@@ -23,17 +25,28 @@ _CORPUS = (
 )
 
 
+# The files that take longest begin first; of the first two the second needs no whole run, which the first is making.
+_LONGEST = (
+    *("tests/test_pipeline.py", "ingest/test_stage.py", "clean/test_duplicates.py", "train/test_engine.py"),
+    *("system/test_remote_state.py", "system/test_data_sets.py", "system/test_corpus.py", "system/test_extras.py"),
+)
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps a file's tests in one process, and all that look at the whole run, which take longest and come first."""
+    """Keeps a file's tests in one process, longest files first."""
     if not SHARED.exists():
         without = [item for item in items if item.get_closest_marker("shared_data")]
         config.hook.pytest_deselected(items=without)
         items[:] = [item for item in items if item not in without]
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((at for at, end in enumerate(_LONGEST) if path.endswith(end)), len(_LONGEST))
+
     for item in items:
-        whole_run = "finished_run" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("whole_run" if whole_run else item.path.as_posix()))
-    items.sort(key=lambda item: "finished_run" not in getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+    items.sort(key=rank)
 
 
 def pytest_report_header() -> str:
@@ -98,11 +111,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def finished_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The whole run, once, by the command line; tests that look at its results share it."""
-    folder = tmp_path_factory.mktemp("run")
-    config = tiny_config(folder, tiny_base)
-    called_from = folder / "called_from"
-    called_from.mkdir()
-    result = dolly("run", str(config), cwd=called_from)
-    assert result.returncode == 0, result.stderr + result.stdout
-    return Run(config, folder / "home", called_from, result.stdout)
+    """The whole run, by the command line, made once for all test processes; tests that look at its results share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = Run(folder / "run" / "tiny.yaml", folder / "run" / "home", folder / "run" / "called_from")
+    with FileLock(folder / "run.lock"):
+        if made.output.exists():
+            return made
+        shutil.rmtree(folder / "run", ignore_errors=True)  # of a process in which it failed
+        made.called_from.mkdir(parents=True)
+        result = dolly("run", str(tiny_config(folder / "run", tiny_base)), cwd=made.called_from)
+        assert result.returncode == 0, result.stderr + result.stdout
+        made.output.write_text(result.stdout)
+    return made

@@ -29,7 +29,11 @@ class Run:
     config: Path
     home: Path
     called_from: Path
-    output: str
+
+    @property
+    def output(self) -> Path:
+        """What it printed."""
+        return self.config.with_suffix(".out")
 
 
 def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
