@@ -43,7 +43,8 @@ def _training_words(config: Config) -> list[str]:
     words = [] if config.model.base == default else [config.model.base.rstrip("/").rpartition("/")[2]]
     words.append(train.method if train.method == "full" else f"{train.method} r{train.lora.rank}")
     words.append(f"lr {_short(train.learning_rate)}")
-    words.append(f"{train.max_steps} steps" if train.max_steps else f"{train.epochs:g} epochs")
+    epochs = "epoch" if train.epochs == 1 else "epochs"
+    words.append(f"{train.max_steps} steps" if train.max_steps else f"{train.epochs:g} {epochs}")
     return words
 
 

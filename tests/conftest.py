@@ -59,6 +59,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
+@pytest.fixture(autouse=True)
+def no_mlflow_address_of_another_test() -> Iterator[None]:
+    """`mlflow.set_tracking_uri` also sets the variable, which `dolly` follows where a config names no store."""
+    yield
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
     """A byte-level BPE tokenizer with ChatML's markers; copy it before changing it."""

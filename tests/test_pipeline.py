@@ -79,7 +79,7 @@ def test_held_out_wordings_are_never_trained_on(finished_run: Run) -> None:
 
 def test_one_mlflow_run_a_stage_under_one_parent(finished_run: Run) -> None:
     found = {run.info.run_name: run for run in runs(finished_run.home)}
-    name = "base0 full lr 3e-3 1 epochs"
+    name = "base0 full lr 3e-3 1 epoch"
     parent = found[name]
     assert set(found) == {name, "ingest", "clean", "prepare", "train", "evaluate", "register", "serve"}
     children = [run for run in found.values() if run is not parent]

@@ -38,7 +38,8 @@ def describe_version(training: Training, evaluation: Evaluation, reasons: Sequen
 def _method(training: Training) -> str:
     spec = training.spec
     adapters = f", rank {spec.lora_rank}, alpha {spec.lora_alpha}" if spec.method != "full" else ""
-    rate = f", learning rate {spec.learning_rate:g}, {spec.epochs:g} epochs, batch of {spec.batch_size} rows"
+    epochs = "epoch" if spec.epochs == 1 else "epochs"
+    rate = f", learning rate {spec.learning_rate:g}, {spec.epochs:g} {epochs}, batch of {spec.batch_size} rows"
     return f"{spec.method}{adapters}{rate}"
 
 
