@@ -30,9 +30,20 @@ def submit(config: Path, cwd: Path, conf: dict[str, str]) -> subprocess.Complete
     program = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     options = [text for key, value in conf.items() for text in ("--conf", f"{key}={value}")]
     jars = ["--jars", ",".join(map(str, delta_jars()))]
+    java = ["--driver-java-options", QUICK_JAVA]
     own = {"JAVA_HOME": str(find_java()), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [str(program), "--master", "local[2]", *jars, *options, str(ROOT / "jobs/ingest.py"), str(config)],
+        [
+            str(program),
+            "--master",
+            "local[2]",
+            "--driver-java-options",
+            QUICK_JAVA,
+            *jars,
+            *options,
+            str(ROOT / "jobs/ingest.py"),
+            str(config),
+        ],
         capture_output=True,
         text=True,
         cwd=cwd,

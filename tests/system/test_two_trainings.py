@@ -13,8 +13,9 @@ import mlflow
 import pytest
 
 from dolly.base_model import weights_sha256
+from dolly.cli import main
 from dolly.state import State
-from tests.support import Run, dolly, tiny_config
+from tests.support import Run, tiny_config
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 EPOCHS = {"one": 1.5, "two": 3.0}
@@ -53,8 +54,7 @@ def test_each_config_registers_its_own_weights(finished_run: Run, tiny_base: Pat
     # Once more in the other order, now that both are there: nothing follows what ran last.
     for name in ("two", "one"):
         for stage in ("evaluate", "register"):
-            done = dolly(stage, *[word for word in commands[name] if word not in ("--from", "train")])
-            assert done.returncode == 0, done.stderr
+            assert main([stage, *[word for word in commands[name] if word not in ("--from", "train")]]) == 0
     client = mlflow.MlflowClient(State.at(home).tracking)
     specs = [json.loads(path.read_text()) | {"folder": path.parent} for path in home.glob("checkpoints/*/spec.json")]
     folders = {spec["epochs"]: spec["folder"] for spec in specs}
