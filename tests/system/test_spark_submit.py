@@ -32,18 +32,9 @@ def submit(config: Path, cwd: Path, conf: dict[str, str]) -> subprocess.Complete
     jars = ["--jars", ",".join(map(str, delta_jars()))]
     java = ["--driver-java-options", QUICK_JAVA]
     own = {"JAVA_HOME": str(find_java()), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    command = [str(program), "--master", "local[2]", *java, *jars, *options]
     return subprocess.run(
-        [
-            str(program),
-            "--master",
-            "local[2]",
-            "--driver-java-options",
-            QUICK_JAVA,
-            *jars,
-            *options,
-            str(ROOT / "jobs/ingest.py"),
-            str(config),
-        ],
+        [*command, str(ROOT / "jobs/ingest.py"), str(config)],
         capture_output=True,
         text=True,
         cwd=cwd,
