@@ -8,8 +8,8 @@ object store or a catalog) knows the location of the tables and admits one write
 
 from dolly.tables.arrow import ArrowTables
 from dolly.tables.base import Changes
+from dolly.tables.opening import open_store
 from dolly.tables.spark import SparkTables
-from dolly.tables.store import open_store
 
 
 class Tables(SparkTables, ArrowTables):

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from dolly.errors import DataError
 from dolly.schema import Table
 from dolly.tables.definition import sql_type
-from dolly.tables.store import Session, open_store
+from dolly.tables.opening import open_store
+from dolly.tables.store import Session
 
 # Table features with which the Parquet files alone do not determine the rows.
 _NOT_IN_FILES = {"deletionVectors", "columnMapping"}

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from dolly.errors import EnvironmentFault
 from dolly.schema import Table
-from dolly.tables.store import SCHEMES, Session, Store, open_store
+from dolly.tables.folder import FolderStore
+from dolly.tables.store import SCHEMES, Session, Store
 
 
 class CatalogStore:
@@ -81,10 +82,12 @@ class CatalogStore:
         rows = self.session().sql(f"DESCRIBE SCHEMA {_quoted(self.address)}").collect()
         root = next((row[1] for row in rows if row[0] == "Location"), "")
         if root.startswith("file:"):
-            from dolly.tables.folder import FolderStore
-
             return FolderStore(Path(_plain(root)))
-        return open_store(root) if root.startswith(("s3://", *SCHEMES)) else None
+        if not root.startswith(("s3://", *SCHEMES)):
+            return None
+        from dolly.tables.objects import ObjectStore
+
+        return ObjectStore(root)
 
 
 def _quoted(name: str) -> str:

@@ -33,7 +33,8 @@ class ObjectStore:
     session = None
 
     def __init__(self, address: str) -> None:
-        self.address = address.rstrip("/")
+        # Catalogs and other tools write s3://; Spark's file system is s3a.
+        self.address = address.replace("s3://", "s3a://").rstrip("/")
 
     def location(self, table: Table) -> str:
         return f"{self.address}/{table.name}"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from dolly.errors import UsageError
 from dolly.schema import Table
 
 if TYPE_CHECKING:
@@ -58,43 +57,6 @@ class Store(Protocol):
         Raises:
             EnvironmentFault: the store can't be reached or written.
         """
-
-
-def open_store(address: str, spark: Session | None = None) -> Store:
-    """The store at an address.
-
-    Args:
-        address: an absolute folder, a URI of `SCHEMES`, or `catalog.schema`.
-        spark: returns the session, which a catalog needs.
-
-    Raises:
-        UsageError: another scheme, or a catalog without a session.
-    """
-    if CATALOG_NAME.fullmatch(address):
-        from dolly.tables.catalog import CatalogStore
-
-        if spark is None:
-            raise UsageError(
-                found=f"the catalog {address} without a Spark session",
-                expected="a command that has a config",
-                fix="give the command the config: --config CONFIG",
-            )
-        return CatalogStore(address, spark)
-    if address.startswith("s3://"):  # as catalogs and other tools write it; Spark's file system is s3a
-        address = f"s3a://{address.removeprefix('s3://')}"
-    if "://" not in address:
-        from dolly.tables.folder import FolderStore
-
-        return FolderStore(address)
-    if not address.startswith(SCHEMES):
-        raise UsageError(
-            found=f"state.tables {address}",
-            expected=f"a folder, catalog.schema, or a URI that begins with {', '.join(SCHEMES)}",
-            fix="correct state.tables",
-        )
-    from dolly.tables.objects import ObjectStore
-
-    return ObjectStore(address)
 
 
 def path_reference(location: str) -> str:
