@@ -6,10 +6,14 @@ dolly ask "Which code opens the visitor car park gate at Osterfell works?"
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -162,13 +166,16 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in remaining
     remaining = [argument for argument in remaining if argument != "--debug"]
     try:
-        outcome: Any = app(remaining, prog_name="dolly", standalone_mode=False)
+        with _sigterm_as_interrupt():
+            outcome: Any = app(remaining, prog_name="dolly", standalone_mode=False)
     except DollyError as error:
         if debug:
             print(redacted(traceback.format_exc()), file=sys.stderr)
         return _fail(str(error), error.exit_code)
     except typer.Abort:
         return _fail("interrupted", 130)
+    except Terminated:
+        return _fail("ended by SIGTERM; run the same command again to resume", 128 + signal.SIGTERM)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to resume", 130)
     except Exception as error:
@@ -179,6 +186,27 @@ def main(arguments: list[str] | None = None) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
     return outcome if isinstance(outcome, int) else 0
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM: a scheduler's cancel ends the command as Ctrl-C does, its runs marked as killed."""
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Raises `Terminated` at a SIGTERM, which would otherwise end the process without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def stage_main(name: str) -> int:
@@ -193,11 +221,12 @@ def _fail(message: str, code: int) -> int:
 
 def _say_where_to_look(config: Config, path: str) -> None:
     here = Path(config.home) == Path(".dolly").resolve()
-    home, override = ("", "") if here else (f" --home {config.home}", f" home={config.home}")
+    file, folder = quote(path), quote(config.home)
+    home, override = ("", "") if here else (f" --home {folder}", f" home={folder}")
     if config.state != type(config.state)():
-        home = f" --config {path}"
+        home = f" --config {file}"
     console.print(
-        f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {path}{override}, "
+        f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {file}{override}, "
         f'dolly ask{home} --model {config.register_.name} "…"',
         markup=False,
     )

@@ -28,13 +28,13 @@ ConfigOption = Annotated[
 
 def state_of(home: str, config: str | None) -> State:
     """The state of a config, or of a home folder if there is no config."""
-    return State.of(load_config(config)) if config else State.at(home)
+    return State.of(load_config(config)) if config else State.at(home, create=False)
 
 
 def tables_of(home: str, config: str | None) -> Tables:
     """The tables of a config, or of a home folder."""
     if config is None:
-        return Tables(State.at(home).tables)
+        return Tables(State.at(home, create=False).tables)
     loaded = load_config(config)
     state = State.of(loaded)
 

@@ -13,11 +13,12 @@ from dolly.config_file import load_config
 
 def tables(home: HomeFolder = ".dolly", config: ConfigOption = None) -> None:
     """List the tables: version, rows, size, last writer."""
-    lines = tables_of(home, config).overview()
+    opened = tables_of(home, config)
+    lines = opened.overview()
     printed = Printed("table", "version", "rows", "size", "last writer")
     for line in lines:
         printed.add_row(line.name, str(line.version), f"{line.rows:,}", _bytes(line.size), line.last_writer)
-    console.print(printed if lines else f"no tables in {home} yet: run dolly run conf/demo.yaml")
+    console.print(printed if lines else f"no tables in {opened.address} yet: dolly run {config or 'CONFIG'} makes them")
 
 
 def rows(

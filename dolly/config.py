@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 from dolly.config_data import Clean, Ingest, Prepare, Section, Source, Spark
 
@@ -112,6 +112,11 @@ class Serve(Section):
     max_new_tokens: int = Field(256, ge=1, description="upper limit a request may ask for")
 
 
+# Schemes of the object stores, and of MLflow's artifact stores.
+_TABLES = ("s3a", "s3", "abfss", "gs")
+_ARTIFACTS = ("s3", "gs", "abfss", "wasbs", "hdfs", "dbfs", "file", "mlflow-artifacts", "http", "https")
+
+
 class State(Section):
     """Where state is kept; null: under `home`. Credentials come from the environment, never from a config."""
 
@@ -125,6 +130,16 @@ class State(Section):
     registry: str | None = Field(None, description="as tracking, which is the default")
     artifacts: str | None = Field(None, description="folder or object store; of a server that null leaves to it")
     checkpoints: str | None = Field(None, description="folder that all training machines share")
+
+    @field_validator("tables", "artifacts", "checkpoints")
+    @classmethod
+    def _known_scheme(cls, address: str | None, info: ValidationInfo) -> str | None:
+        scheme, separator, _ = (address or "").partition("://")
+        known = {"tables": _TABLES, "artifacts": _ARTIFACTS}.get(info.field_name or "", ())
+        if separator and scheme not in known:
+            schemes = f"or one of {', '.join(f'{name}://' for name in known)}" if known else "that all machines see"
+            raise ValueError(f"found {scheme}://; expected a folder {schemes}")
+        return address
 
 
 class Cost(Section):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dolly.config import Config
-from dolly.tables.store import CATALOG_NAME
+from dolly.tables.store import NAMES
 
 _WRITTEN = (("home",), *(("state", key) for key in ("tables", "tracking", "registry", "artifacts", "checkpoints")))
 _READ = (
@@ -56,7 +56,7 @@ def from_shell(key: str, value: Any) -> Any:
 
 
 def _is_path(keys: tuple[str, ...], value: str) -> bool:
-    named = keys == ("state", "tables") and CATALOG_NAME.fullmatch(value) is not None
+    named = keys == ("state", "tables") and NAMES.fullmatch(value) is not None
     named = named or (keys[0] == "state" and value.startswith("databricks"))
     return bool(value) and "://" not in value and not named
 

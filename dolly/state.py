@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from dolly.config import Config
-from dolly.errors import EnvironmentFault
+from dolly.errors import EnvironmentFault, UsageError
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,24 @@ class State:
         return state
 
     @classmethod
-    def at(cls, home: str | Path) -> State:
+    def at(cls, home: str | Path, *, create: bool = True) -> State:
         """The addresses of a home folder without a config; creates the folders.
+
+        Args:
+            home: the folder.
+            create: may it be a new one?
 
         Raises:
             EnvironmentFault: a folder can't be written.
+            UsageError: there is no such home.
         """
         root = Path(home).expanduser().resolve()
+        if not create and not root.exists():
+            raise UsageError(
+                found=f"no folder {root}",
+                expected="the home of a finished run",
+                fix="name it with --home, or its config with --config; dolly run CONFIG makes one",
+            )
         tracking = _store(None, root / "mlflow.db")
         artifacts = (root / "artifacts").as_uri()
         state = cls(root, str(root / "tables"), tracking, tracking, artifacts, root / "checkpoints")
@@ -89,6 +100,12 @@ class State:
         if self.artifacts and self.artifacts.startswith("file:///"):
             folders.append(Path(url2pathname(urlsplit(self.artifacts).path)))
         for folder in folders:
+            if (file := _file_on_the_way(folder)) is not None:
+                raise EnvironmentFault(
+                    found=f"{file}, which is a file",
+                    expected=f"the folder {folder}",
+                    fix="set home or a key of state to another folder, or move the file away",
+                )
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 probe = folder / ".writable"
@@ -102,6 +119,12 @@ class State:
                 ) from error
 
 
+def _file_on_the_way(folder: Path) -> Path | None:
+    """The folder or the nearest parent that exists, if that is no folder."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return None if nearest.is_dir() else nearest
+
+
 def _is_folder(address: str) -> bool:
     return address.startswith("/")
 
@@ -109,7 +132,17 @@ def _is_folder(address: str) -> bool:
 def _store(address: str | None, default: Path) -> str:
     """MLflow's URI of a SQLite file, a server or a database."""
     address = address or str(default)
-    return address if "://" in address or address.startswith("databricks") else f"sqlite:///{address}"
+    return address if "://" in address or address.startswith("databricks") else sqlite_uri(address)
+
+
+def sqlite_uri(file: Path | str) -> str:
+    """MLflow's URI of a SQLite file; SQLAlchemy decodes percent signs in it."""
+    return f"sqlite:///{str(file).replace('%', '%25')}"
+
+
+def sqlite_file(uri: str) -> Path:
+    """The file of a SQLite URI."""
+    return Path(unquote(uri.removeprefix("sqlite:///")))
 
 
 def _artifacts(address: str) -> str:

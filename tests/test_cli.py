@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def test_all_faults_of_a_config_are_told_at_once(capsys: pytest.CaptureFixture[s
 def test_a_home_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["clean", str(ROOT / "conf/demo.yaml"), f"home={tmp_path / 'file' / 'home'}"]) == 1
-    assert "can't be written" in told(capsys)
+    assert "file, which is a file; expected the folder" in told(capsys)
 
 
 @pytest.mark.parametrize("stage", ["train", "evaluate", "register"])
@@ -107,3 +109,26 @@ def test_no_java_names_the_line_that_installs_it(tmp_path: Path) -> None:
 def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(ROOT / "conf/demo.yaml"), f"home={tmp_path}", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["tables"], ["rejected"], ["ask", "Why?"]])
+def test_a_home_that_is_not_there_is_not_made_by_a_query(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--home", str(tmp_path / "typo")]) == 2
+    assert "found no folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sigterm_ends_the_command_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cancelled(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr("dolly.cli.app", cancelled)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["version"]) == 143
+    assert "ended by SIGTERM; run the same command again" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -10,7 +10,9 @@ import yaml
 
 from dolly.config import Config
 from dolly.config_file import load_config
+from dolly.errors import ConfigError, EnvironmentFault, UsageError
 from dolly.state import State
+from dolly.tables import open_store
 
 SOURCE = {"name": "faq", "path": "data/faq.csv", "format": "csv"}
 
@@ -93,3 +95,34 @@ def test_mlflows_own_variables_count_where_the_config_names_nothing(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:3")
     assert State.of(load(written(tmp_path / "a.yaml"))).tracking == "http://127.0.0.1:3"
     assert State.of(load(written(tmp_path / "b.yaml", state={"tracking": "own.db"}))).registry.endswith("/own.db")
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "words"),
+    [
+        ("checkpoints", "s3://bucket/x", "expected a folder that all machines see"),
+        ("artifacts", "ftp://host/x", "expected a folder or one of s3://"),
+        ("tables", "ftp://host/x", "expected a folder or one of s3a://"),
+    ],
+)
+def test_an_address_of_another_kind_is_refused_before_anything_is_written(
+    tmp_path: Path, key: str, address: str, words: str
+) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(yaml.safe_dump({"name": "e", "home": "home", "sources": [SOURCE], "state": {key: address}}))
+    with pytest.raises(ConfigError, match=f"state.{key}.*{words}"):
+        load_config(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.yaml"]
+
+
+def test_a_name_of_three_parts_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(yaml.safe_dump({"name": "e", "sources": [SOURCE], "state": {"tables": "main.lake.gold"}}))
+    with pytest.raises(UsageError, match=r"a name of 3 parts; expected catalog\.schema"):
+        open_store(load_config(file).state.tables or "")
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentFault, match=r"file, which is a file; expected the folder .*file/home"):
+        State.at(tmp_path / "file" / "home")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dolly.errors import UsageError
-from dolly.tables.store import CATALOG_NAME, SCHEMES, Session, Store
+from dolly.tables.store import CATALOG_NAME, NAMES, SCHEMES, Session, Store
 
 
 def open_store(address: str, spark: Session | None = None) -> Store:
@@ -26,6 +26,12 @@ def open_store(address: str, spark: Session | None = None) -> Store:
                 fix="give the command the config: --config CONFIG",
             )
         return CatalogStore(address, spark)
+    if NAMES.fullmatch(address):
+        raise UsageError(
+            found=f"state.tables {address}, a name of {address.count('.') + 1} parts",
+            expected="catalog.schema, or a folder's path with a /",
+            fix="leave out the table's name, or write ./ before a folder",
+        )
     if "://" not in address:
         from dolly.tables.folder import FolderStore
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SCHEMES = ("s3a://", "abfss://", "gs://")
 CATALOG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\.[A-Za-z_][A-Za-z0-9_]*")
+# A name with more parts would pass for a folder.
+NAMES = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 Session = Callable[[], "SparkSession"]
 

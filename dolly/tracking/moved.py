@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from dolly.state import State
+from dolly.state import State, sqlite_file, sqlite_uri
 
 # Columns of MLflow's tables with artifact locations. Dataset inputs record what was read and are not changed.
 _LOCATIONS = (
@@ -33,7 +33,7 @@ def adopt_artifacts(state: State) -> None:
     """
     file = state.home / "mlflow.db"
     own = (state.home / "artifacts").as_uri()
-    if state.tracking != f"sqlite:///{file}" or state.artifacts != own or not file.exists():
+    if state.tracking != sqlite_uri(file) or state.artifacts != own or not file.exists():
         return
     with closing(sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -50,7 +50,7 @@ def adopt_artifacts(state: State) -> None:
 def set_artifact_location(address: str, experiment: str, location: str) -> None:
     """Sets the artifact location of an experiment's new runs; only in SQLite, as MLflow has no API for it."""
     if address.startswith("sqlite:///"):
-        with closing(sqlite3.connect(address.removeprefix("sqlite:///"), timeout=_BUSY_SECONDS)) as database, database:
+        with closing(sqlite3.connect(sqlite_file(address), timeout=_BUSY_SECONDS)) as database, database:
             database.execute(
                 "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (location, int(experiment))
             )

@@ -7,18 +7,18 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from dolly.errors import TrackingError, UsageError
 from dolly.secrets import redacted
+from dolly.state import sqlite_file
 from dolly.tracking.retry import first_line, patience_seconds, retried, temporary, unavailable
 
 _SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_DATABASES = ("sqlite", "postgresql")
 _SECONDS = 5
 _LOCK_KEY = 4_202_301  # PostgreSQL's advisory lock while MLflow creates its tables
-_DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'dolly[postgresql]'", "MySQLdb": "mysqlclient"}
+_DRIVER_PACKAGES = {"psycopg2": "psycopg2-binary", "psycopg": "'dolly[postgresql]'"}
 _ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_SECONDS)}
 
 
@@ -104,7 +104,13 @@ def _no_store(address: str, error: BaseException) -> TrackingError:
 @contextmanager
 def _readable_file(address: str) -> Iterator[None]:
     """Waits for a locked SQLite file; fails at once if it is no database, which MLflow would retry for minutes."""
-    file = Path(address.removeprefix("sqlite:///"))
+    file = sqlite_file(address)
+    if file.is_dir():
+        raise TrackingError(
+            found=f"{file}, which is a folder",
+            expected="a SQLite file",
+            fix="name a file in it, e.g. mlflow.db: correct state.tracking or state.registry",
+        )
     if file.exists():
         with closing(sqlite3.connect(file, timeout=patience_seconds())) as database:
             database.execute("PRAGMA schema_version").fetchone()

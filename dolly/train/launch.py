@@ -82,6 +82,12 @@ def launch(
                 )
             if code == 0:
                 return
+            if (folder / STOP).exists():
+                raise TrainingStopped(
+                    found="a SIGTERM while no step ran",
+                    expected="the training's end",
+                    fix="run the same command again: it resumes from the last checkpoint",
+                )
             printed = log.read_bytes()[begin:].decode(errors="replace")
             if not (starts_left and port_was_taken(printed) and not progress.exists()):
                 raise TrainingError(

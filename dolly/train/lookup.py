@@ -135,7 +135,8 @@ def _instead(spec: TrainSpec, checkpoints: Path) -> str:
                 f"a training with these settings on other rows (training set {other.training_set[:12]}, gold is now "
                 f"{spec.training_set[:12]})"
             )
-    return f"{len(others)} trainings of {spec.dataset} in {checkpoints}, none with these settings"
+    count = "one training" if len(others) == 1 else f"{len(others)} trainings"
+    return f"{count} of {spec.dataset} in {checkpoints}, none with these settings"
 
 
 def _read_spec(folder: Path) -> TrainSpec | None:
