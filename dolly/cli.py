@@ -26,6 +26,8 @@ from dolly.errors import DollyError
 from dolly.extras import require
 from dolly.secrets import redacted
 
+_INTERRUPTED = 128 + signal.SIGINT
+
 app = typer.Typer(
     help="Fine-tune open language models on your own data, on your own machines.",
     no_args_is_help=True,
@@ -165,46 +167,47 @@ def main(arguments: list[str] | None = None) -> int:
     remaining = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in remaining
     remaining = [argument for argument in remaining if argument != "--debug"]
-    try:
-        with _sigterm_as_interrupt():
+    with _sigterm_as_interrupt() as received:
+        try:
             outcome: Any = app(remaining, prog_name="dolly", standalone_mode=False)
-    except DollyError as error:
-        if debug:
-            print(redacted(traceback.format_exc()), file=sys.stderr)
-        return _fail(str(error), error.exit_code)
-    except typer.Abort:
-        return _fail("interrupted", 130)
-    except Terminated:
-        return _fail("ended by SIGTERM; run the same command again to resume", 128 + signal.SIGTERM)
-    except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to resume", 130)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # click's own usage errors
-            return _fail(f"{error.format_message()} (see dolly --help)", 2)
-        if debug:
-            print(redacted(traceback.format_exc()), file=sys.stderr)
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-        return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
+        except DollyError as error:
+            if debug:
+                print(redacted(traceback.format_exc()), file=sys.stderr)
+            return _fail(str(error), error.exit_code)
+        except (typer.Abort, KeyboardInterrupt):
+            outcome = _INTERRUPTED
+        except Exception as error:
+            if hasattr(error, "format_message"):  # click's own usage errors
+                return _fail(f"{error.format_message()} (see dolly --help)", 2)
+            if debug:
+                print(redacted(traceback.format_exc()), file=sys.stderr)
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
+    if outcome == _INTERRUPTED:  # Typer returns it for a KeyboardInterrupt
+        reason, code = ("ended by SIGTERM", 128 + signal.SIGTERM) if received else ("interrupted", _INTERRUPTED)
+        return _fail(f"{reason}; run the same command again to resume", code)
     return outcome if isinstance(outcome, int) else 0
 
 
-class Terminated(KeyboardInterrupt):
-    """A SIGTERM: a scheduler's cancel ends the command as Ctrl-C does, its runs marked as killed."""
-
-
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Raises `Terminated` at a SIGTERM, which would otherwise end the process without a word."""
+def _sigterm_as_interrupt() -> Iterator[list[int]]:
+    """Makes a SIGTERM, as of a scheduler's cancel, end the command as Ctrl-C does: with its runs marked as killed.
+
+    Yields:
+        The signals that came.
+    """
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
 
-    def terminate(*_: object) -> None:
-        raise Terminated
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        yield received
     finally:
         signal.signal(signal.SIGTERM, before)
 
