@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from dolly.schema import Table
+from dolly.state import State
 from dolly.tables import Tables
 
 # Data that is not the project's own; tests marked shared_data need it.
@@ -72,6 +73,14 @@ def rows(home: Path, table: Table, **where: str) -> list[dict[str, Any]]:
     found = tables.read_arrow(table, scope="tiny", **where).to_pylist() if tables.exists(table) else []
     timeless = [{k: v for k, v in row.items() if k not in ("arrived_at", "run_id")} for row in found]
     return sorted(timeless, key=str)
+
+
+def mlflow_client(home: Path) -> Any:
+    """MLflow's client of a home: also of its registry, which would else be that of what ran last in this process."""
+    import mlflow
+
+    address = State.at(home).tracking
+    return mlflow.MlflowClient(address, address)
 
 
 def dolly(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

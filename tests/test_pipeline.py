@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 
 from dolly.cli import main
 from dolly.schema import BRONZE_EXAMPLES, GOLD_EXAMPLES, LEDGER, REJECTED, SILVER_EXAMPLES, TABLES
-from dolly.state import State
-from tests.support import SAMPLE, Run, rows
+from tests.support import SAMPLE, Run, mlflow_client, rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.model, pytest.mark.slow]
 
 
-def client(home: Path) -> mlflow.MlflowClient:
-    return mlflow.MlflowClient(State.at(home).tracking)
-
-
 def runs(home: Path) -> list[Any]:
-    found = client(home)
+    found = mlflow_client(home)
     experiments = [e.experiment_id for e in found.search_experiments()]
     return list(found.search_runs(experiments, order_by=["attributes.start_time ASC"]))
 
@@ -93,7 +87,7 @@ def test_one_mlflow_run_a_stage_under_one_parent(finished_run: Run) -> None:
     assert parent.data.tags["mlflow.source.git.commit"]
     read = {(i.dataset.name, i.dataset.digest) for i in found["train"].inputs.dataset_inputs}
     assert read == {("gold_examples", "v1")}
-    history = client(finished_run.home).get_metric_history(found["train"].info.run_id, "train/loss")
+    history = mlflow_client(finished_run.home).get_metric_history(found["train"].info.run_id, "train/loss")
     assert [point.step for point in history] == list(range(1, len(history) + 1))
     metrics = found["train"].data.metrics
     assert {"tokens_seen", "tokens_per_second", "peak_memory_bytes", "cost_EUR", "eval/facts/loss"} <= set(metrics)
@@ -101,7 +95,7 @@ def test_one_mlflow_run_a_stage_under_one_parent(finished_run: Run) -> None:
 
 
 def test_the_model_leads_back_to_its_rows(finished_run: Run) -> None:
-    version = client(finished_run.home).get_model_version_by_alias("tiny-model", "champion")
+    version = mlflow_client(finished_run.home).get_model_version_by_alias("tiny-model", "champion")
     ledger = rows(finished_run.home, LEDGER)
     assert version.tags["training_set"] in {row["training_set"] for row in ledger}
     assert version.tags["gold_version"] == "1"

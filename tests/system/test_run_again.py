@@ -12,14 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 
 from dolly.errors import TrainingStopped
 from dolly.schema import REJECTED, SILVER_EXAMPLES, TABLES, TRAINED_ROWS
-from dolly.state import State
 from dolly.tables import Tables
-from tests.support import Run, dolly, rows, tiny_config
+from tests.support import Run, dolly, mlflow_client, rows, tiny_config
 
 pytestmark = [pytest.mark.spark, pytest.mark.model, pytest.mark.slow]
 
@@ -33,7 +31,7 @@ def test_run_again_changes_nothing(finished_run: Run) -> None:
     assert {line.name: line.version for line in Tables(home / "tables").overview()} == versions
     assert {name: rows(home, TABLES[name]) for name in before} == before
     assert "already trained" in result.stdout
-    assert len(mlflow.MlflowClient(State.at(home).tracking).search_model_versions("name = 'tiny-model'")) == 1
+    assert len(mlflow_client(home).search_model_versions("name = 'tiny-model'")) == 1
 
 
 def test_clean_killed_between_its_tables_and_run_again(finished_run: Run, tiny_base: Path, tmp_path: Path) -> None:

@@ -9,13 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from dolly.base_model import weights_sha256
 from dolly.cli import main
-from dolly.state import State
-from tests.support import Run, tiny_config
+from tests.support import Run, mlflow_client, tiny_config
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 EPOCHS = {"one": 1.5, "two": 3.0}
@@ -55,7 +53,7 @@ def test_each_config_registers_its_own_weights(finished_run: Run, tiny_base: Pat
     for name in ("two", "one"):
         for stage in ("evaluate", "register"):
             assert main([stage, *[word for word in commands[name] if word not in ("--from", "train")]]) == 0
-    client = mlflow.MlflowClient(State.at(home).tracking)
+    client = mlflow_client(home)
     specs = [json.loads(path.read_text()) | {"folder": path.parent} for path in home.glob("checkpoints/*/spec.json")]
     folders = {spec["epochs"]: spec["folder"] for spec in specs}
     weights = {name: weights_sha256(str(folders[epochs] / "final")) for name, epochs in EPOCHS.items()}
