@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
 from dolly.extras import require
 from dolly.secrets import redacted
+from dolly.signals import at_sigterm
 
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -197,19 +197,13 @@ def _sigterm_as_interrupt() -> Iterator[list[int]]:
         The signals that came.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
 
-    def interrupt(number: int, _: object) -> None:
-        received.append(number)
+    def interrupt() -> None:
+        received.append(signal.SIGTERM)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with at_sigterm(interrupt):
         yield received
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def stage_main(name: str) -> int:

@@ -8,15 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from dolly.environment import allocator
 from dolly.errors import TrainingError, TrainingStopped, UsageError
+from dolly.signals import at_sigterm
 from dolly.train.ports import port_was_taken, rendezvous_port
 
 STOP, STOPPED = "stop", "stopped"  # files: the first asks the processes to save and end, the second says they did
@@ -70,24 +69,13 @@ def launch(
     for old in (progress, folder / STOP, folder / STOPPED):
         old.unlink(missing_ok=True)
     log.write_bytes(b"")
-    with _at_sigterm((folder / STOP).touch):
+    with at_sigterm((folder / STOP).touch):
         for starts_left in reversed(range(_STARTS)):
             begin = log.stat().st_size
             code = _run(start, spec, log, progress=progress, follow=follow)
-            if (folder / STOPPED).exists():
-                raise TrainingStopped(
-                    found=f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved",
-                    expected="the training's end",
-                    fix="run the same command again: it resumes from there",
-                )
+            _require_not_stopped(folder, code)
             if code == 0:
                 return
-            if (folder / STOP).exists():
-                raise TrainingStopped(
-                    found="a SIGTERM while no step ran",
-                    expected="the training's end",
-                    fix="run the same command again: it resumes from the last checkpoint",
-                )
             printed = log.read_bytes()[begin:].decode(errors="replace")
             if not (starts_left and port_was_taken(printed) and not progress.exists()):
                 raise TrainingError(
@@ -96,6 +84,20 @@ def launch(
                     fix=f"read {log}; run the same command again to resume from the last checkpoint",
                 )
             say("another program took the training's rendezvous port; starting again with another port")
+
+
+def _require_not_stopped(folder: Path, code: int | None) -> None:
+    """Raises TrainingStopped if a SIGTERM ended the processes; a training that it came too late for has its model."""
+    if (folder / STOPPED).exists():
+        found = f"a SIGTERM in step {(folder / STOPPED).read_text()}, whose checkpoint is saved"
+        resumed = "there"
+    elif code != 0 and (folder / STOP).exists():
+        found, resumed = "a SIGTERM while no step ran", "the last checkpoint"
+    else:
+        return
+    raise TrainingStopped(
+        found=found, expected="the training's end", fix=f"run the same command again: it resumes from {resumed}"
+    )
 
 
 def _run(
@@ -172,19 +174,6 @@ class _Processes:
     def terminate(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=60)
-
-
-@contextmanager
-def _at_sigterm(action: Callable[[], None]) -> Iterator[None]:
-    """Calls `action` at a SIGTERM instead of ending; Python delivers signals to the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: action())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def die_with_parent() -> None:
