@@ -44,7 +44,7 @@ def test_each_config_finds_its_own_training_whatever_ran_last(config: Config) ->
 
 def test_where_it_is_not_trained_the_command_is_named(config: Config) -> None:
     finish_training(config)
-    with pytest.raises(DataError, match=r"1 trainings of tiny .* none with these settings.*dolly train CONFIG"):
+    with pytest.raises(DataError, match=r"one training of tiny .* none with these settings.*dolly train CONFIG"):
         find(changed(config, train={"epochs": 2}))
 
 
