@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dolly.errors import DataError
+from dolly.errors import DataError, EnvironmentFault
 from dolly.schema import BRONZE_EXAMPLES, EVALUATIONS, GOLD_EXAMPLES, REJECTED
 from dolly.tables import Tables
 
@@ -188,6 +188,51 @@ def test_changes_are_recorded_row_by_row(spark: Any, tables: Tables) -> None:
     ]
 
 
+def values(tables: Tables, scope: str) -> list[tuple[Any, ...]]:
+    rows = tables.read_arrow(REJECTED, scope=scope).to_pylist()
+    return sorted((row["example_id"], row["stage"], row["detail"], row["before"], row["after"]) for row in rows)
+
+
+def feed(spark: Any, tables: Tables) -> list[tuple[int, str, str, str]]:
+    """Version, kind, id and detail of each change of `rejected`."""
+    reader = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 0)
+    names = ("_commit_version", "_change_type", "example_id", "detail")
+    return sorted(tuple(row[name] for name in names) for row in reader.load(tables.location(REJECTED)).collect())
+
+
+def test_small_changes_are_those_of_spark(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `deltalake` writes for a few rows is what a MERGE writes, in the table and in its change feed."""
+
+    def steps(tables: Tables) -> list[tuple[int, int, int]]:
+        merge(tables, rejected(spark, [("mine", "a", "1"), ("mine", "it's", "1"), ("mine", "c", "1")]))
+        sync(tables, rejected(spark, [("other", "a", "1")]), "other")
+        gone = rejected(spark, [("mine", "a", ""), ("mine", "not there", "")])
+        last = rejected(spark, [("mine", "it's", "2"), ("mine", "g", "1")])
+        done = [
+            merge(tables, rejected(spark, [("mine", "it's", "2"), ("mine", "c", "1"), ("mine", "e", "ü")]), gone),
+            # A value moves to the next column, where there was a null.
+            sync(tables, last.withColumn("before", last["detail"]).withColumn("detail", last["after"]), "mine"),
+        ]
+        return [(changes.inserted, changes.updated, changes.deleted) for changes in done]
+
+    small, large = Tables(tmp_path / "small"), Tables(tmp_path / "large")
+    by_deltalake = steps(small)
+    monkeypatch.setattr("dolly.tables.small._ROWS", -1)
+    assert steps(large) == by_deltalake == [(1, 1, 1), (1, 1, 2)]
+    engines = [tables._delta(REJECTED).history(1)[0]["engineInfo"] for tables in (small, large)]
+    assert engines[0].startswith("delta-rs")
+    assert engines[1].startswith("Apache-Spark")
+    for scope in ("mine", "other"):
+        assert values(small, scope) == values(large, scope)
+    assert feed(spark, small) == feed(spark, large)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a|b", "a^b", "a%41", "a\\b"])
+def test_a_folder_that_deltalake_cannot_write_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="in the path of the tables"):
+        Tables(tmp_path / name).store.check()
+
+
 def test_upkeep_joins_files_and_removes_old_ones(spark: Any, tables: Tables) -> None:
     for name in "abc":
         merge(tables, rejected(spark, [("mine", name, "1")]), rejected(spark, []))
@@ -245,7 +290,7 @@ def test_tables_that_others_made_with_deletion_vectors_and_mapped_columns_are_re
 
 
 def test_spark_reads_one_version_of_a_scope_in_a_folder_of_any_name(spark: Any, tmp_path: Path) -> None:
-    tables = Tables(tmp_path / "tab[1] {é} 50%*")
+    tables = Tables(tmp_path / "tab(1) {é} 50%*")
     sync(tables, rejected(spark, [("mine", "a", "1")]), "mine")
     sync(tables, rejected(spark, [("other", "b", "1")]), "other")
     frame = tables.read(spark, REJECTED, dataset="mine")

@@ -16,7 +16,7 @@ from dolly.clean.masking import masked_rejections
 from dolly.clean.privacy.settings import PrivacySettings
 from dolly.ingest.convert import RULES
 from dolly.ingest.rows import file_tag, masked_tag
-from dolly.ingest.state import STAGE, Difference, FileRow, Rejections, files_frame, in_progress, keys_frame
+from dolly.ingest.state import STAGE, Difference, FileRow, Rejections, files_rows, in_progress, key_rows
 from dolly.schema import BRONZE_DOCUMENTS, BRONZE_EXAMPLES, BRONZE_FILES, REJECTED, Table
 from dolly.tables import Changes, Tables
 
@@ -110,16 +110,16 @@ def commit(
     rewritten = [part for part in parts if part.rewritten]
     marks = {(part.source, uri): in_progress(part.known[uri]) for part in rewritten for uri in part.overwritten}
     if marks:
-        tables.merge(files_frame(spark, marks, dataset=dataset), BRONZE_FILES, scope=scope, writer=_WRITER)
+        tables.merge(files_rows(marks, dataset=dataset), BRONZE_FILES, scope=scope, writer=_WRITER)
     changes = {part.source: _bronze(spark, tables, part, dataset) for part in rewritten}
     _rejected(spark, tables, parts, gone, dataset)
     if rewritten:
         files = {(part.source, uri): row for part in rewritten for uri, row in part.results.items()}
         removed = [(dataset, part.source, uri) for part in rewritten for uri in part.difference.removed]
         tables.merge(
-            files_frame(spark, files, dataset=dataset),
+            files_rows(files, dataset=dataset),
             BRONZE_FILES,
-            gone=keys_frame(spark, BRONZE_FILES.key, removed) if removed else None,
+            gone=key_rows(BRONZE_FILES.key, removed) if removed else None,
             scope=scope,
             writer=_WRITER,
         )
@@ -137,7 +137,9 @@ def _bronze(spark: SparkSession, tables: Tables, part: Part, dataset: str) -> Ch
     if tables.rows(part.table, **scope):
         kept = part.difference.unchanged
         old = tables.read(spark, part.table, **scope)
-        old = old.join(F.broadcast(keys_frame(spark, ("uri",), [(uri,) for uri in kept])), "uri", "left_anti")
+        old = old.join(
+            F.broadcast(spark.createDataFrame(key_rows(("uri",), [(uri,) for uri in kept]))), "uri", "left_anti"
+        )
         gone = old.join(rows.select(*part.table.key), list(part.table.key), "left_anti").select(*part.table.key)
     return tables.merge(rows, part.table, gone=gone, scope=scope, writer=_WRITER)
 
@@ -174,7 +176,7 @@ def _rejected(spark: SparkSession, tables: Tables, parts: list[Part], gone: list
     if not frames and not gone:
         return
     rows = reduce(DataFrame.unionByName, frames) if frames else _empty(spark, REJECTED)
-    keys = keys_frame(spark, REJECTED.key, [(dataset, STAGE, example) for example in gone]) if gone else None
+    keys = key_rows(REJECTED.key, [(dataset, STAGE, example) for example in gone]) if gone else None
     tables.merge(rows, REJECTED, gone=keys, scope={"dataset": dataset, "stage": STAGE}, writer=_WRITER)
 
 

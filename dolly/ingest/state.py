@@ -16,7 +16,7 @@ from dolly.schema import BRONZE_FILES, REJECTED, Table
 from dolly.tables import Tables
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    import pyarrow as pa
 
 STAGE = "ingest"
 # The checksum of a file while its rows are written.
@@ -114,7 +114,7 @@ def in_progress(row: FileRow) -> FileRow:
     return row._replace(checksum=_IN_PROGRESS)
 
 
-def files_frame(spark: SparkSession, rows: Mapping[tuple[str, str], FileRow], *, dataset: str) -> DataFrame:
+def files_rows(rows: Mapping[tuple[str, str], FileRow], *, dataset: str) -> pa.Table:
     """Rows of `bronze_files`, by (source, uri)."""
     import pyarrow as pa
 
@@ -131,13 +131,13 @@ def files_frame(spark: SparkSession, rows: Mapping[tuple[str, str], FileRow], *,
         "rejected": pa.array([row.rejected for row in values], pa.int64()),
         "arrived_at": pa.array([now] * len(keys), pa.timestamp("us", tz="UTC")),
     }
-    return spark.createDataFrame(pa.table(columns))
+    return pa.table(columns)
 
 
-def keys_frame(spark: SparkSession, names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> DataFrame:
-    """A frame of texts."""
+def key_rows(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> pa.Table:
+    """Rows of texts."""
     import pyarrow as pa
 
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     arrays = {name: pa.array(list(values), pa.string()) for name, values in zip(names, columns, strict=True)}
-    return spark.createDataFrame(pa.table(arrays))
+    return pa.table(arrays)

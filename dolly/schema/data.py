@@ -132,7 +132,7 @@ SILVER_EXAMPLES = Table(
     "a clean conversation",
     (
         c.KNOWN_VISIBILITY,
-        ("has_an_answer", "size(turns) >= 2"),
+        ("has_an_answer", "cardinality(turns) >= 2"),
     ),
 )
 SILVER_DOCUMENTS = Table(

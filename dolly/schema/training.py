@@ -30,7 +30,7 @@ GOLD_EXAMPLES = Table(
     (
         ("split_is_known", "split IN ('train', 'eval')"),
         ("takes_part", "copies >= 1"),
-        ("masks_all_tokens", "size(input_ids) = size(loss_mask)"),
+        ("masks_all_tokens", "cardinality(input_ids) = cardinality(loss_mask)"),
     ),
 )
 LEDGER = Table(

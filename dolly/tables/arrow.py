@@ -44,7 +44,7 @@ class ArrowTables(TableSet):
             where: column values that the rows must also have.
         """
         names = columns or [c.name for c in table.columns if c.name != "dataset"]
-        return self._query(table, names, _equal({"dataset": scope} | where), version=version)
+        return self._query(table, names, equal({"dataset": scope} | where), version=version)
 
     def find(
         self, table: Table, *, prefix: Mapping[str, str], columns: list[str] | None = None
@@ -58,14 +58,16 @@ class ArrowTables(TableSet):
         """
         if not self.exists(table):
             return []
-        conditions = [f"starts_with({_name(column)}, {_text(value)})" for column, value in prefix.items() if value]
+        conditions = [
+            f"starts_with({quoted_name(column)}, {literal(value)})" for column, value in prefix.items() if value
+        ]
         names = columns or [c.name for c in table.columns]
         rows: list[dict[str, Any]] = self._query(table, names, " AND ".join(conditions) or "true").to_pylist()
         return rows
 
     def rows(self, table: Table, **where: str) -> int:
         """The number of rows with these column values."""
-        return int(self._select(table, "count(*) AS rows", _equal(where))["rows"][0].as_py())
+        return int(self._select(table, "count(*) AS rows", equal(where))["rows"][0].as_py())
 
     def insert_new(self, table: Table, rows: list[dict[str, Any]], *, scope: str, writer: str) -> Changes:
         """Inserts the rows with new keys, in one commit; for small results.
@@ -131,17 +133,22 @@ class ArrowTables(TableSet):
     def _query(self, table: Table, names: list[str], condition: str, *, version: int | None = None) -> pa.Table:
         """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
         existing = self.columns(table, version)
-        chosen = [_name(name) if name in existing else f"NULL AS {_name(name)}" for name in names]
+        chosen = [quoted_name(name) if name in existing else f"NULL AS {quoted_name(name)}" for name in names]
         types = {column.name: column for column in table.columns}
         result = self._select(table, ", ".join(chosen), condition, version=version)
         return result.cast(arrow_schema(tuple(types[name] for name in names)))
 
     def _select(self, table: Table, expressions: str, condition: str, *, version: int | None = None) -> pa.Table:
-        import pyarrow as pa
-        from deltalake import QueryBuilder
+        return select(self._delta(table, version), expressions, condition)
 
-        engine = QueryBuilder().register("t", self._delta(table, version))
-        return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
+
+def select(delta: Any, expressions: str, condition: str) -> pa.Table:
+    """Result of a query on a table that `deltalake` has opened."""
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
+    engine = QueryBuilder().register("t", delta)
+    return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
 
 
 def arrow_schema(columns: tuple[Column, ...], *, comments: bool = True) -> pa.Schema:
@@ -166,13 +173,16 @@ def _arrow_type(name: str) -> Any:
     return (types | {"boolean": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC")})[name]
 
 
-def _equal(where: Mapping[str, str]) -> str:
-    return " AND ".join(f"{_name(column)} = {_text(value)}" for column, value in where.items()) or "true"
+def equal(where: Mapping[str, str]) -> str:
+    """The condition that columns have these values."""
+    return " AND ".join(f"{quoted_name(column)} = {literal(value)}" for column, value in where.items()) or "true"
 
 
-def _name(column: str) -> str:
+def quoted_name(column: str) -> str:
+    """A column's name in a query."""
     return '"' + column.replace('"', '""') + '"'
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def literal(value: str | int) -> str:
+    """A value in a query."""
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
+from dolly.errors import EnvironmentFault
 from dolly.schema import Table
 from dolly.tables.store import path_reference
+
+# `deltalake` turns paths into URIs: these it can't, or reads as another path.
+_UNWRITABLE = re.compile(r"[\[\]|^\\]|%[0-9A-Fa-f]{2}")
 
 
 class FolderStore:
@@ -48,4 +53,14 @@ class FolderStore:
         return {}
 
     def check(self) -> None:
-        """Does nothing: `State` has created the folder and tested that it can be written."""
+        """Refuses a path that `deltalake` can't write; `State` has created the folder and tested the access.
+
+        Raises:
+            EnvironmentFault: there is such a character in the path.
+        """
+        if found := _UNWRITABLE.search(str(self._root.absolute())):
+            raise EnvironmentFault(
+                found=f"{found[0]!r} in the path of the tables, {self._root}",
+                expected="a path without [ ] | ^ \\ or a % before two hexadecimal digits",
+                fix="rename the folder, or set home or state.tables to another one",
+            )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dolly.errors import DataError
 from dolly.schema import Table
+from dolly.tables.arrow import equal, select
 from dolly.tables.base import Changes, TableSet
 from dolly.tables.definition import definition, new_columns
+from dolly.tables.small import FILE_BYTES, SmallChange, collected, written_here
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 # Columns with the time and the run of a row's first write: never compared, never updated.
@@ -70,9 +74,15 @@ class SparkTables(TableSet):
         fence, compared = _fence(scope), _compared(table)
         with self.store.locked(table):
             self._prepare(spark, table)
+            if (change := self._small_change(table, scope)) and (rows := collected(frame)) is not None:
+                change.put(rows)
+                change.keep_only(rows)
+                return self._commit(change, table, writer)
             inside = self.read(spark, table, **scope)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
+            if not self._has_rows(table, scope):
+                return self._append(frame, table, writer)
             match = " AND ".join([fence, *[f"t.{key} <=> s.{key}" for key in table.key]])
             clauses = [
                 f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
@@ -84,11 +94,11 @@ class SparkTables(TableSet):
 
     def merge(
         self,
-        frame: DataFrame,
+        rows: DataFrame | pa.Table,
         table: Table,
         *,
-        gone: DataFrame | None = None,
-        scope: Mapping[str, str] | None = None,
+        gone: DataFrame | pa.Table | None = None,
+        scope: Mapping[str, str],
         writer: str,
     ) -> Changes:
         """Inserts and updates rows by the table's key, and deletes those of `gone`, in one commit.
@@ -96,40 +106,77 @@ class SparkTables(TableSet):
         Unlike `sync` it compares no other rows, so that a small change of a large table is cheap.
 
         Args:
-            frame: rows with the table's columns and unique keys.
+            rows: have the table's columns and unique keys.
             table: which table.
-            gone: keys of rows to delete, none of them in `frame`.
+            gone: keys of rows to delete, none of them in `rows`.
             scope: column values that all these rows have; limits the search for matches.
             writer: name for the table's history.
         """
+        import pyarrow as pa
+
+        with self.store.locked(table):
+            self._prepare(_session(rows), table)
+            first = not self._has_rows(table, scope)
+            # The first rows of a data set are many: Spark appends them without counting them first.
+            counted = isinstance(rows, pa.Table) or not first
+            if counted and (change := self._small_change(table, scope)):
+                new = collected(rows if isinstance(rows, pa.Table) else _typed(rows, table))
+                keys = [] if gone is None or new is None else collected(gone.select(list(table.key)))
+                if new is not None and keys is not None:
+                    change.put(new)
+                    change.remove({tuple(key[name] for name in table.key) for key in keys})
+                    return self._commit(change, table, writer)
+            frame = _typed(_frame(rows), table)
+            if first:
+                return self._append(frame, table, writer)
+            return self._merge_many(frame, table, None if gone is None else _frame(gone), scope=scope, writer=writer)
+
+    def _merge_many(
+        self, frame: DataFrame, table: Table, gone: DataFrame | None, *, scope: Mapping[str, str], writer: str
+    ) -> Changes:
         from pyspark.sql import functions as F
 
-        spark, frame = frame.sparkSession, _typed(frame, table)
-        with self.store.locked(table):
-            self._prepare(spark, table)
-            existing = self.read(spark, table, **scope or {}).select(*table.key)
-            if gone is not None and gone.isEmpty():
-                gone = None
-            first = existing.isEmpty()
-            if gone is None and (first or frame.join(existing, list(table.key), "left_semi").isEmpty()):
-                # New rows only: an append rewrites no file and is much cheaper than a MERGE.
-                if not first and frame.isEmpty():
-                    return Changes(self.version(table))
-                _name_writer(spark, writer)
-                frame.writeTo(self.store.reference(table)).append()
-                return self._last_changes(table)
-            source = frame.withColumn("_gone", F.lit(False))
-            if gone is not None:
-                keys = gone.select(*table.key).withColumn("_gone", F.lit(True))
-                source = source.unionByName(keys, allowMissingColumns=True)
-            match = " AND ".join([_fence(scope or {}), *[f"t.{key} = s.{key}" for key in table.key]])
-            clauses = [
-                "WHEN MATCHED AND s._gone THEN DELETE",
-                f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
-                f"WHEN NOT MATCHED AND NOT s._gone THEN INSERT {_values(table)}",
-            ]
-            self._merge(source, table, match=match, clauses=clauses, writer=writer)
-            return self._last_changes(table)
+        key = list(table.key)
+        existing = self.read(frame.sparkSession, table, **scope).select(key)
+        if gone is not None and gone.isEmpty():
+            gone = None
+        if gone is None and frame.join(existing, key, "left_semi").isEmpty():
+            if frame.isEmpty():
+                return Changes(self.version(table))
+            # New rows only: an append rewrites no file and is much cheaper than a MERGE.
+            return self._append(frame, table, writer)
+        source = frame.withColumn("_gone", F.lit(False))
+        if gone is not None:
+            keys = gone.select(key).withColumn("_gone", F.lit(True))
+            source = source.unionByName(keys, allowMissingColumns=True)
+        match = " AND ".join([_fence(scope), *[f"t.{key} = s.{key}" for key in table.key]])
+        clauses = [
+            "WHEN MATCHED AND s._gone THEN DELETE",
+            f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
+            f"WHEN NOT MATCHED AND NOT s._gone THEN INSERT {_values(table)}",
+        ]
+        self._merge(source, table, match=match, clauses=clauses, writer=writer)
+        return self._last_changes(table)
+
+    def _append(self, frame: DataFrame, table: Table, writer: str) -> Changes:
+        _name_writer(frame.sparkSession, writer)
+        frame.writeTo(self.store.reference(table)).append()
+        return self._last_changes(table)
+
+    def _small_change(self, table: Table, scope: Mapping[str, str]) -> SmallChange | None:
+        """A change that `deltalake` may write; None if the data set is large, or only Spark can write the table."""
+        files = self._files(table, scope)
+        if files is None or sum(Path(file).stat().st_size for file in files) > FILE_BYTES:
+            return None
+        delta = self._delta(table)
+        return SmallChange(delta, table, scope=scope, compared=_compared(table)) if written_here(delta) else None
+
+    def _commit(self, change: SmallChange, table: Table, writer: str) -> Changes:
+        change.commit(writer)
+        return Changes(self.version(table), len(change.inserted), len(change.updated), len(change.deleted))
+
+    def _has_rows(self, table: Table, scope: Mapping[str, str]) -> bool:
+        return bool(select(self._delta(table), "1", f"{equal(scope)} LIMIT 1").num_rows)
 
     def _merge(self, source: DataFrame, table: Table, *, match: str, clauses: list[str], writer: str) -> None:
         spark = source.sparkSession
@@ -188,6 +235,19 @@ def _view(frame: DataFrame, name: str) -> Iterator[str]:
         frame.sparkSession.catalog.dropTempView(name)
 
 
+def _session(rows: DataFrame | pa.Table) -> SparkSession:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+    return SparkSession.active() if isinstance(rows, pa.Table) else rows.sparkSession
+
+
+def _frame(rows: DataFrame | pa.Table) -> DataFrame:
+    import pyarrow as pa
+
+    return _session(rows).createDataFrame(rows) if isinstance(rows, pa.Table) else rows
+
+
 def _name_writer(spark: SparkSession, writer: str) -> None:
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
 
@@ -221,8 +281,10 @@ def _frames_differ(new: DataFrame, old: DataFrame) -> bool:
 
     def summary(frame: DataFrame) -> tuple[Any, ...]:
         # Two 64-bit hashes, summed as decimals so that they can't overflow.
-        first = F.xxhash64(*frame.columns).cast("decimal(38,0)")
-        second = F.xxhash64(F.lit(1), *frame.columns).cast("decimal(38,0)")
+        # Hashed one by one: of several columns, a hash leaves out the nulls.
+        columns = [F.xxhash64(name) for name in frame.columns]
+        first = F.xxhash64(*columns).cast("decimal(38,0)")
+        second = F.xxhash64(F.lit(1), *columns).cast("decimal(38,0)")
         row = frame.agg(F.count("*"), F.sum(first), F.sum(second)).first()
         return tuple(row) if row else ()
 
