@@ -9,7 +9,7 @@ SYSTEM := .venv-system
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long system test-system lint ui serve chat clean
+.PHONY: help setup demo test system test-system lint ui serve chat clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,9 +32,6 @@ demo: setup ## the whole run on the sample company: files to served answers
 
 test: setup ## the tests that need no server, in two processes; under 12 minutes on two cores
 	@$(PYTEST)
-
-test-long: setup ## the system tests that need no server: the corpus, kills, planted secrets; 15 minutes
-	@$(PYTEST) $(addprefix tests/system/test_, corpus.py run_again.py planted_secrets.py kills.py)
 
 system: $(SYSTEM)/.installed ## what test-system needs: PostgreSQL, Chromium, an S3 server, jars for S3; Debian, as root
 

@@ -55,7 +55,7 @@ def run(
     stages = span(first, last)
     loaded = load_config(config, overrides)
     run_stages(loaded, stages, overrides or ())
-    _say_where_to_look(loaded, config)
+    _say_where_to_look(loaded, config, stages)
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -64,7 +64,7 @@ def _stage_command(name: str, text: str) -> None:
 
         loaded = load_config(config, overrides)
         run_stages(loaded, (name,), overrides or ())
-        _say_where_to_look(loaded, config)
+        _say_where_to_look(loaded, config, (name,))
 
     command.__doc__ = text
     app.command(name)(command)
@@ -216,17 +216,17 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _say_where_to_look(config: Config, path: str) -> None:
+def _say_where_to_look(config: Config, path: str, stages: tuple[str, ...]) -> None:
     here = Path(config.home) == Path(".dolly").resolve()
     file, folder = quote(path), quote(config.home)
     home, override = ("", "") if here else (f" --home {folder}", f" home={folder}")
     if config.state != type(config.state)():
         home = f" --config {file}"
-    console.print(
-        f"next: dolly ui{home} (runs, curves), dolly tables{home}, dolly serve {file}{override}, "
-        f'dolly ask{home} --model {config.register_.name} "…"',
-        markup=False,
-    )
+    commands = [f"dolly ui{home} (runs, curves)", f"dolly tables{home}"]
+    if {"register", "serve"} & set(stages):  # before, there may be no model
+        ask = f'dolly ask{home} --model {config.register_.name} "…"'
+        commands += [f"dolly serve {file}{override}", ask]
+    console.print(f"next: {', '.join(commands)}", markup=False)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def doctor(home: HomeFolder = ".dolly") -> None:
 
 
 def setup(s3: Annotated[bool, typer.Option("--s3", help="also the jars that Spark needs for S3")] = False) -> None:
-    """Fetch Delta's jars and the small base model, once; needs the network."""
+    """Fetch Delta's jars and the small base model, and archive Spark's classes, once; needs the network."""
+    from dolly.class_archive import make_archive
     from dolly.environment import fetch_jars, fetch_s3_jars, install_small_model
     from dolly.installed import shared_folder
 
@@ -37,6 +38,8 @@ def setup(s3: Annotated[bool, typer.Option("--s3", help="also the jars that Spar
         console.print("  jars for S3: there")
     install_small_model()
     console.print("  base model: there")
+    made = make_archive()
+    console.print(f"  archive of Spark's classes: {'there' if made else 'not made; Java starts without it, slower'}")
 
 
 def ui(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dolly.class_archive import java_options
 from dolly.errors import EnvironmentFault
 from dolly.extras import require
 from dolly.installed import DELTA_COORDINATES, delta_jars, s3_jars
@@ -59,6 +60,8 @@ def start_session(
 
     settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions, s3=s3)
     settings |= _own_folders(log.parent, conf)
+    if archived := java_options(Path(os.environ["JAVA_HOME"])):
+        settings["spark.driver.defaultJavaOptions"] += f" {archived}"
     if master.startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     builder = SparkSession.builder.master(master).appName("dolly")

@@ -78,9 +78,15 @@ class SmallChange:
         self.updated: list[dict[str, Any]] = []
         self.deleted: list[dict[str, Any]] = []
 
-    def put(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Notes the rows that the table lacks, or has with other values."""
+    def put(self, rows: Collection[dict[str, Any]]) -> None:
+        """Notes the rows that the table lacks, or has with other values.
+
+        Raises:
+            ValueError: two rows have the same key.
+        """
         by_key = {self._key(row): row for row in rows}
+        if len(by_key) < len(rows):
+            raise ValueError(f"{len(rows)} rows for {self._table.name} have {len(by_key)} keys")
         stored = {self._key(row): row for row in self._stored(self._compared, by_key)}
         for key, row in by_key.items():
             if key not in stored:

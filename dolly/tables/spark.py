@@ -78,11 +78,11 @@ class SparkTables(TableSet):
                 change.put(rows)
                 change.keep_only(rows)
                 return self._commit(change, table, writer)
+            if not self._has_rows(table, scope):
+                return Changes(self.version(table)) if frame.isEmpty() else self._append(frame, table, writer)
             inside = self.read(spark, table, **scope)
             if not _frames_differ(frame.select(compared), inside.select(compared)):
                 return Changes(self.version(table))
-            if not self._has_rows(table, scope):
-                return self._append(frame, table, writer)
             match = " AND ".join([fence, *[f"t.{key} <=> s.{key}" for key in table.key]])
             clauses = [
                 f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",

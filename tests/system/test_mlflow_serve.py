@@ -22,6 +22,7 @@ QUESTION = [{"role": "user", "content": "Where is the depot?"}]
 def test_mlflow_models_serve_answers_the_prompt_of_training(finished_run: Run, tmp_path: Path) -> None:
     tracking = State.at(finished_run.home).tracking
     mlflow.set_tracking_uri(tracking)
+    mlflow.set_registry_uri(tracking)
     model, _ = load_registered("tiny-model")
     served = ("models", "serve", "-m", "models:/tiny-model@champion", "--env-manager", "local", "--host", "127.0.0.1")
     server = Server(
