@@ -27,6 +27,7 @@ from typing import Any
 from bench import results
 from dolly.schema import EVALUATIONS, Table
 from dolly.tables import Tables
+from dolly.tables.folder import FolderStore
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("deltalake", "same-rows", "spark")
@@ -34,12 +35,20 @@ KINDS = ("deltalake", "same-rows", "spark")
 SPARK_CONF = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
-class UnlockedTables(Tables):
-    """The control: tables whose writers do not wait for one another."""
+class UnlockedStore(FolderStore):
+    """The control: a folder whose writers do not wait for one another."""
 
     @contextmanager
-    def _locked(self, table: Table) -> Iterator[None]:
+    def locked(self, table: Table) -> Iterator[None]:
         yield
+
+
+def tables_at(root: Path, *, lock: bool) -> Tables:
+    """The tables, with the project's lock or without."""
+    tables = Tables(root)
+    if not lock:
+        tables.store = UnlockedStore(root)
+    return tables
 
 
 def run(kind: str, *, lock: bool, writers: int, appends: int, limit: float, folder: Path) -> dict[str, Any]:
@@ -104,7 +113,7 @@ def _row(scope: str, key: str) -> dict[str, Any]:
 
 def work(kind: str, *, lock: bool, number: int, appends: int, limit: float, root: Path) -> None:
     """One writer: says that it is ready, waits for a line, appends, reports."""
-    tables = Tables(root) if lock else UnlockedTables(root)
+    tables = tables_at(root, lock=lock)
     append = _spark_writer(tables, number) if kind == "spark" else _deltalake_writer(tables)
     owner = "all" if kind == "same-rows" else f"writer{number}"
     print("ready", flush=True)

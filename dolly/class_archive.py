@@ -66,7 +66,9 @@ def _folder() -> Path:
 def _makers(java: Path) -> str:
     """Hash of the Java and the Spark that an archive is for."""
     release = java / "release"
-    text = f"{java} {release.read_text() if release.is_file() else ''} {importlib.metadata.version('pyspark')}"
+    text = (
+        f"{java.resolve()} {release.read_text() if release.is_file() else ''} {importlib.metadata.version('pyspark')}"
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
