@@ -58,7 +58,7 @@ class Writer:
     def change(self) -> float:
         """Seconds of one change."""
         end = self._first + _ROWS
-        rows = self._rows(end - 2 * _STEP, end + _STEP, str(self._first))
+        rows = self._rows(end - 2 * _STEP, end + _STEP, f"from {self._first}")
         gone = self._rows(self._first, self._first + _STEP, "")
         self._first += _STEP
         began = time.perf_counter()
