@@ -8,7 +8,6 @@ Java ignores an archive that another Java made, or that was made of other jars.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import subprocess
 import sys
 import tempfile
@@ -65,10 +64,10 @@ def _folder() -> Path:
 
 def _makers(java: Path) -> str:
     """Hash of the Java and the Spark that an archive is for."""
+    import pyspark  # its version, and not that of a package: it may come from SPARK_HOME
+
     release = java / "release"
-    text = (
-        f"{java.resolve()} {release.read_text() if release.is_file() else ''} {importlib.metadata.version('pyspark')}"
-    )
+    text = f"{java.resolve()} {release.read_text() if release.is_file() else ''} {pyspark.__version__}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,12 +131,7 @@ class ArrowTables(TableSet):
         )
 
     def _query(self, table: Table, names: list[str], condition: str, *, version: int | None = None) -> pa.Table:
-        """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
-        existing = self.columns(table, version)
-        chosen = [quoted_name(name) if name in existing else f"NULL AS {quoted_name(name)}" for name in names]
-        types = {column.name: column for column in table.columns}
-        result = self._select(table, ", ".join(chosen), condition, version=version)
-        return result.cast(arrow_schema(tuple(types[name] for name in names)))
+        return query(self._delta(table, version), table, names, condition)
 
     def _select(self, table: Table, expressions: str, condition: str, *, version: int | None = None) -> pa.Table:
         return select(self._delta(table, version), expressions, condition)
@@ -149,6 +144,15 @@ def select(delta: Any, expressions: str, condition: str) -> pa.Table:
 
     engine = QueryBuilder().register("t", delta)
     return pa.table(engine.execute(f"SELECT {expressions} FROM t WHERE {condition}").read_all())
+
+
+def query(delta: Any, table: Table, names: Iterable[str], condition: str) -> pa.Table:
+    """The columns of the rows that meet a SQL condition; a column that the table lacks is null."""
+    existing = {field.name for field in delta.schema().fields}
+    columns = {column.name: column for column in table.columns}
+    chosen = {name: columns[name] for name in names}
+    expressions = [quoted_name(name) if name in existing else f"NULL AS {quoted_name(name)}" for name in chosen]
+    return select(delta, ", ".join(expressions), condition).cast(arrow_schema(tuple(chosen.values())))
 
 
 def arrow_schema(columns: tuple[Column, ...], *, comments: bool = True) -> pa.Schema:

@@ -12,7 +12,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from dolly.schema import Table
-from dolly.tables.arrow import arrow_schema, equal, literal, quoted_name, select
+from dolly.tables.arrow import arrow_schema, equal, literal, query, select
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,16 +129,14 @@ class SmallChange:
 
     def _stored(self, columns: Iterable[str], keys: Collection[Key] | None = None) -> list[dict[str, Any]]:
         """The scope's rows; if keys are given, all rows with these and possibly some others."""
-        names = list(dict.fromkeys([*self._table.key, *columns]))
         conditions = [equal(self._scope)]
         if keys is not None:
             if not keys:
                 return []
             values = [", ".join(map(literal, sorted(set(some)))) for some in zip(*keys, strict=True)]
             conditions += [f"{key} IN ({some})" for key, some in zip(self._table.key, values, strict=True)]
-        rows = select(self._delta, ", ".join(map(quoted_name, names)), " AND ".join(conditions))
-        types = {column.name: column for column in self._table.columns}
-        found: list[dict[str, Any]] = rows.cast(arrow_schema(tuple(types[name] for name in names))).to_pylist()
+        rows = query(self._delta, self._table, [*self._table.key, *columns], " AND ".join(conditions))
+        found: list[dict[str, Any]] = rows.to_pylist()
         return found
 
     def _arrow(self, rows: list[dict[str, Any]], gone: list[dict[str, Any]] | None = None) -> pa.Table:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,12 @@ from dolly.schema import Table
 from dolly.tables.arrow import equal, select
 from dolly.tables.base import Changes, TableSet
 from dolly.tables.definition import definition, new_columns
+from dolly.tables.merge import append, compared, name_writer, replace, update
 from dolly.tables.small import FILE_BYTES, SmallChange, collected, written_here
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-
-# Columns with the time and the run of a row's first write: never compared, never updated.
-_VOLATILE = {"arrived_at", "run_id"}
 
 
 class SparkTables(TableSet):
@@ -71,7 +68,7 @@ class SparkTables(TableSet):
             writer: name for the table's history.
         """
         spark, frame = frame.sparkSession, _typed(frame, table)
-        fence, compared = _fence(scope), _compared(table)
+        names = compared(table)
         with self.store.locked(table):
             self._prepare(spark, table)
             if (change := self._small_change(table, scope)) and (rows := collected(frame)) is not None:
@@ -81,15 +78,9 @@ class SparkTables(TableSet):
             if not self._has_rows(table, scope):
                 return Changes(self.version(table)) if frame.isEmpty() else self._append(frame, table, writer)
             inside = self.read(spark, table, **scope)
-            if not _frames_differ(frame.select(compared), inside.select(compared)):
+            if not _frames_differ(frame.select(names), inside.select(names)):
                 return Changes(self.version(table))
-            match = " AND ".join([fence, *[f"t.{key} <=> s.{key}" for key in table.key]])
-            clauses = [
-                f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
-                f"WHEN NOT MATCHED THEN INSERT {_values(table)}",
-                f"WHEN NOT MATCHED BY SOURCE AND {fence} THEN DELETE",
-            ]
-            self._merge(frame, table, match=match, clauses=clauses, writer=writer)
+            replace(frame, table, self.store.reference(table), scope=scope, writer=writer)
             return self._last_changes(table)
 
     def merge(
@@ -134,8 +125,6 @@ class SparkTables(TableSet):
     def _merge_many(
         self, frame: DataFrame, table: Table, gone: DataFrame | None, *, scope: Mapping[str, str], writer: str
     ) -> Changes:
-        from pyspark.sql import functions as F
-
         key = list(table.key)
         existing = self.read(frame.sparkSession, table, **scope).select(key)
         if gone is not None and gone.isEmpty():
@@ -145,22 +134,11 @@ class SparkTables(TableSet):
                 return Changes(self.version(table))
             # New rows only: an append rewrites no file and is much cheaper than a MERGE.
             return self._append(frame, table, writer)
-        source = frame.withColumn("_gone", F.lit(False))
-        if gone is not None:
-            keys = gone.select(key).withColumn("_gone", F.lit(True))
-            source = source.unionByName(keys, allowMissingColumns=True)
-        match = " AND ".join([_fence(scope), *[f"t.{key} = s.{key}" for key in table.key]])
-        clauses = [
-            "WHEN MATCHED AND s._gone THEN DELETE",
-            f"WHEN MATCHED AND ({_differs(table)}) THEN UPDATE SET {_assignments(table)}",
-            f"WHEN NOT MATCHED AND NOT s._gone THEN INSERT {_values(table)}",
-        ]
-        self._merge(source, table, match=match, clauses=clauses, writer=writer)
+        update(frame, gone, table, self.store.reference(table), scope=scope, writer=writer)
         return self._last_changes(table)
 
     def _append(self, frame: DataFrame, table: Table, writer: str) -> Changes:
-        _name_writer(frame.sparkSession, writer)
-        frame.writeTo(self.store.reference(table)).append()
+        append(frame, self.store.reference(table), writer=writer)
         return self._last_changes(table)
 
     def _small_change(self, table: Table, scope: Mapping[str, str]) -> SmallChange | None:
@@ -169,7 +147,7 @@ class SparkTables(TableSet):
         if files is None or sum(Path(file).stat().st_size for file in files) > FILE_BYTES:
             return None
         delta = self._delta(table)
-        return SmallChange(delta, table, scope=scope, compared=_compared(table)) if written_here(delta) else None
+        return SmallChange(delta, table, scope=scope, compared=compared(table)) if written_here(delta) else None
 
     def _commit(self, change: SmallChange, table: Table, writer: str) -> Changes:
         change.commit(writer)
@@ -177,12 +155,6 @@ class SparkTables(TableSet):
 
     def _has_rows(self, table: Table, scope: Mapping[str, str]) -> bool:
         return bool(select(self._delta(table), "1", f"{equal(scope)} LIMIT 1").num_rows)
-
-    def _merge(self, source: DataFrame, table: Table, *, match: str, clauses: list[str], writer: str) -> None:
-        spark = source.sparkSession
-        _name_writer(spark, writer)
-        with _view(source, f"dolly_{table.name}") as view:
-            spark.sql(f"MERGE INTO {self.store.reference(table)} t USING {view} s ON {match} {' '.join(clauses)}")
 
     def compact(self, spark: SparkSession, table: Table, *, keep_hours: float) -> str:
         """Joins small files (OPTIMIZE), then removes files that only older versions need (VACUUM).
@@ -194,7 +166,7 @@ class SparkTables(TableSet):
         """
         reference, checked = self.store.reference(table), "spark.databricks.delta.retentionDurationCheck.enabled"
         with self.store.locked(table):
-            _name_writer(spark, "dolly maintain")
+            name_writer(spark, "dolly maintain")
             joined = spark.sql(f"OPTIMIZE {reference}").select("metrics").collect()[0]["metrics"]
             spark.conf.set(checked, str(keep_hours >= 168).lower())
             old = spark.sql(f"VACUUM {reference} RETAIN {keep_hours} HOURS DRY RUN").count()
@@ -226,15 +198,6 @@ class SparkTables(TableSet):
             spark.sql(statement)
 
 
-@contextmanager
-def _view(frame: DataFrame, name: str) -> Iterator[str]:
-    frame.createOrReplaceTempView(name)
-    try:
-        yield name
-    finally:
-        frame.sparkSession.catalog.dropTempView(name)
-
-
 def _session(rows: DataFrame | pa.Table) -> SparkSession:
     import pyarrow as pa
     from pyspark.sql import SparkSession
@@ -246,27 +209,6 @@ def _frame(rows: DataFrame | pa.Table) -> DataFrame:
     import pyarrow as pa
 
     return _session(rows).createDataFrame(rows) if isinstance(rows, pa.Table) else rows
-
-
-def _name_writer(spark: SparkSession, writer: str) -> None:
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", writer)
-
-
-def _compared(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.name not in _VOLATILE]
-
-
-def _differs(table: Table) -> str:
-    return " OR ".join(f"NOT (t.{name} <=> s.{name})" for name in _compared(table))
-
-
-def _assignments(table: Table) -> str:
-    return ", ".join(f"t.{name} = s.{name}" for name in _compared(table))
-
-
-def _values(table: Table) -> str:
-    names = [column.name for column in table.columns]
-    return f"({', '.join(names)}) VALUES ({', '.join(f's.{name}' for name in names)})"
 
 
 def _typed(frame: DataFrame, table: Table) -> DataFrame:
@@ -294,13 +236,3 @@ def _frames_differ(new: DataFrame, old: DataFrame) -> bool:
 def _literal(path: str) -> str:
     """Escapes the characters of a path that Spark reads as a glob pattern."""
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", path)
-
-
-def _fence(scope: Mapping[str, str]) -> str:
-    return " AND ".join(f"t.{column} = '{_quoted(value)}'" for column, value in scope.items()) or "TRUE"
-
-
-def _quoted(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", value):
-        raise DataError(found=f"the scope value {value!r}", expected="letters, digits, _ . -", fix="rename it")
-    return value
