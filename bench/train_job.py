@@ -128,11 +128,12 @@ def trainer(model: Any, train: list[Example], *, batch: int, steps: int) -> tupl
             dataloader_pin_memory=False,
             remove_unused_columns=False,
         )
-        InOrder(model, arguments, train_dataset=train, data_collator=_padded, callbacks=[Clock()]).train()
+        InOrder(model, arguments, train_dataset=train, data_collator=padded, callbacks=[Clock()]).train()
     return losses, (np.asarray(ticks[1::2]) - np.asarray(ticks[::2])).tolist()
 
 
-def _padded(rows: list[Example]) -> dict[str, torch.Tensor]:
+def padded(rows: list[Example]) -> dict[str, torch.Tensor]:
+    """Rows padded to the longest: `input_ids`, `attention_mask`, `labels`, each `(rows, longest)`."""
     shape = len(rows), max(len(row.input_ids) for row in rows)
     ids, mask, labels = torch.zeros(shape, dtype=torch.long), torch.zeros(shape), torch.full(shape, IGNORED)
     for number, row in enumerate(rows):

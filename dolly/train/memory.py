@@ -128,9 +128,11 @@ def memory(
     weights = model.bytes // parted[2]
     if zero_stage == 3:  # the layers in use are gathered
         weights += 2 * model.largest_bytes
-    # The reduction bucket; ZeRO's step also copies its partition's gradient to fp32.
+    # The reduction bucket. ZeRO's step makes its partition's gradients one tensor, and an fp32 copy of it.
     reduced = min(BUCKET * model.trained_bytes // max(1, model.trained), model.trained_bytes)
     step = trained // parted[0] if zero_stage else reduced
+    if half and zero_stage in (1, 2):
+        step += model.trained_bytes // parted[0]
     shard = min(3 * trained, SHARD_BYTES + 3 * _FP32 * model.largest)
     passes = (block.first if one_block else block.later) - model.trained_bytes
     return Memory(

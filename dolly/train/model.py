@@ -11,9 +11,11 @@ from torch.utils.checkpoint import checkpoint
 
 from dolly.base_model import load_config, load_for_prompt
 from dolly.prompts import Prompt
-from dolly.train import attention
+from dolly.train import attention, families
 
 _CHUNK = 1024  # tokens; of 50,000 words that is 200 MB of logits
+# GELU by its tanh formula in eight operations (GPT-J, GPT-2, Phi, BLOOM).
+_SLOW_GELUS = {"NewGELUActivation", "FastGELUActivation", "BloomGelu"}
 
 
 class LanguageModelLoss(nn.Module):
@@ -29,7 +31,7 @@ class LanguageModelLoss(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self._set_segments = attention.install(model)
+        self._set_segments = families.install(model)
 
     def forward(
         self,
@@ -71,7 +73,6 @@ def build(
     dtype: str,
     prompt: Prompt,
     method: str,
-    compiled: bool = False,
     **settings: Any,
 ) -> tuple[Any, Any]:
     """Loads a base model ready for training; `settings` as in `TrainSpec.shaping`.
@@ -81,8 +82,6 @@ def build(
     """
     model, tokenizer = load_for_prompt(base, dtype=dtype, prompt=prompt, four_bit=method == "qlora")
     _prepare(model, method=method, **settings)
-    if compiled:
-        compile_layers(model)
     return model, tokenizer
 
 
@@ -116,8 +115,20 @@ def _prepare(
 ) -> None:
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    _fuse_gelu(model)
     if method != "full":
         _add_adapters(model, rank=lora_rank, alpha=lora_alpha, dropout=lora_dropout, targets=lora_targets)
+
+
+def _fuse_gelu(model: Any) -> None:
+    """Replaces transformers' GELUs of several operations by PyTorch's one: equal up to rounding.
+
+    Each operation reads and writes a layer's widest tensor and keeps it for the backward pass.
+    """
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child).__name__ in _SLOW_GELUS:
+                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 def compile_layers(model: Any) -> None:
@@ -147,4 +158,8 @@ def _add_adapters(model: Any, *, rank: int, alpha: int, dropout: float, targets:
         target_modules=list(targets) or "all-linear",
         task_type="CAUSAL_LM",
     )
+    dtype = model.dtype
     inject_adapter_in_model(config, model)
+    for parameter in model.parameters():  # peft makes fp32 ones, which would turn each layer's input to fp32
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(dtype)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,15 +42,35 @@ def main(path: str) -> int:
     # On a CPU DeepSpeed would compile a shared-memory all-reduce; gloo has one that needs no compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo")
+    # NCCL's threads keep a process that has not left its group from ending.
+    try:
+        code = _train(spec)
+    except DollyError:
+        dist.destroy_process_group()
+        raise
+    dist.barrier()  # a launcher may end all processes when the first one exits
+    dist.destroy_process_group()
+    return code
+
+
+def _train(spec: TrainSpec) -> int:
+    import torch
+    import torch.distributed as dist
+
     rows = _rows(spec)
     torch.manual_seed(spec.seed)
+    from dolly.train import families
     from dolly.train.engine import Stopped, Trainer
+    from dolly.train.model import compile_layers
     from dolly.train.usage import forget_peak, peak, return_freed_memory
 
     return_freed_memory()
     report = _reporter(spec)
     memory_before = forget_peak()
     model, tokenizer = _build(spec)
+    families.verify(model)
+    if spec.compile:
+        compile_layers(model)
     try_export(spec, model, tokenizer)  # in all processes, so that all fail together and none waits for a failed one
     trainer = Trainer(
         model,
@@ -64,15 +85,12 @@ def main(path: str) -> int:
     except Stopped as stopped:
         if dist.get_rank() == 0:
             atomic.write_text(Path(spec.output, STOPPED), str(stopped))
-        dist.barrier()  # a launcher may end all processes when the first one exits
         return TrainingStopped.exit_code
     weights = trainer.trained_weights()
     state["memory"] = {"before": memory_before, "peak": peak()}
     if dist.get_rank() == 0:
         export(spec, weights)
         atomic.write_json(Path(spec.output, "result.json"), state)
-    dist.barrier()
-    dist.destroy_process_group()
     return 0
 
 
@@ -126,7 +144,7 @@ def export(spec: TrainSpec, weights: dict[str, Any]) -> None:
     """Writes the trained model, adapters merged, with tokenizer and prompt; atomically."""
     # QLoRA quantises for training only: the adapters are merged into the unquantised base.
     method: Literal["lora", "full"] = "full" if spec.method == "full" else "lora"
-    model, tokenizer = _build(replace(spec, method=method, compile=False))
+    model, tokenizer = _build(replace(spec, method=method))
     outcome = model.load_state_dict(weights, strict=False)
     if outcome.unexpected_keys:
         raise ModelError(
@@ -171,7 +189,6 @@ def _build(spec: TrainSpec) -> tuple[Any, Any]:
         dtype=spec.dtype,
         prompt=Prompt(spec.prompt_format, spec.system),
         **spec.shaping,
-        compiled=spec.compile,
     )
 
 
@@ -200,4 +217,11 @@ def guarded(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(sys.argv[1]))
+    try:
+        exit_code = guarded(sys.argv[1])
+    except Exception:
+        traceback.print_exc()
+        exit_code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # after an unexpected error the group is not left, see `main`

@@ -1,0 +1,181 @@
+"""Gives packed attention to the models of transformers, and refuses those that can't be trained on packed examples.
+
+`position_ids` give the positions; they start at 0 in each example. Models of transformers' attention interface (LLaMA,
+GPT-NeoX and many more) take our function by its name. GPT-J and BLOOM do not use that interface: their attention
+modules are given a `forward` of this module, with the same weights. It computes what transformers' eager attention
+computes on each example alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from dolly.errors import DataError
+from dolly.train import attention
+from dolly.train.attention import Segments, alibi_slopes
+
+NAME = "dolly_packed"
+# Arguments of transformers' attention functions that change the scores in ways that ours does not compute.
+_CHANGES_SCORES = ("s_aux", "position_bias", "indices", "block_indices")
+_FAMILIES = {"gptj": "GPTJAttention", "bloom": "BloomAttention"}
+
+
+def install(model: Any) -> Callable[[Segments], None]:
+    """Makes a causal LM attend within examples only.
+
+    Args:
+        model: a causal LM of transformers; changed in place, except for its weights.
+
+    Returns:
+        A function that sets the segments of a block; call it before each forward pass.
+
+    Raises:
+        DataError: the model's attention can't be replaced.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    # The segments replace the mask, which would have the size of the block's length squared.
+    AttentionInterface.register(NAME, _interface)
+    AttentionMaskInterface.register(NAME, _no_mask)
+    family = model.config.model_type
+    modules = [module for module in model.modules() if type(module).__name__.endswith("Attention")]
+    if family in _FAMILIES:
+        modules = [module for module in modules if type(module).__name__ == _FAMILIES[family]]
+        packed = {"gptj": GPTJPackedAttention, "bloom": BloomPackedAttention}[family]
+        for module in modules:
+            if not isinstance(module, packed):
+                module.__class__ = type(type(module).__name__, (packed, type(module)), {})
+    elif not getattr(model, "_supports_attention_backend", False):
+        raise _refused(family, "attention can't be replaced")
+    model.config._attn_implementation = NAME
+
+    def set_segments(segments: Segments) -> None:
+        for module in modules:
+            module.segments = segments
+
+    return set_segments
+
+
+@torch.no_grad()
+def verify(model: Any) -> None:
+    """Compares three packed examples with each example alone under the model's own attention; then installs ours.
+
+    Packing would train other models wrongly, without an error: those with a state or a convolution that runs on from
+    one example into the next, or that count positions by themselves.
+
+    Args:
+        model: a causal LM as transformers loaded it.
+
+    Raises:
+        DataError: a token's hidden states differ by more than rounding.
+    """
+    embeddings = model.get_input_embeddings().weight
+    draw = torch.Generator().manual_seed(0)
+    examples = [torch.randint(embeddings.shape[0], (1, n), generator=draw).to(embeddings.device) for n in (5, 17, 9)]
+    training = model.training
+    model.eval()
+    alone = [model.base_model(input_ids=row, use_cache=False).last_hidden_state for row in examples]
+    set_segments = install(model)
+    set_segments(Segments.of([row.shape[1] for row in examples], embeddings.device))
+    positions = torch.cat([torch.arange(row.shape[1]) for row in examples])[None].to(embeddings.device)
+    packed = model.base_model(input_ids=torch.cat(examples, dim=1), position_ids=positions, use_cache=False)
+    model.train(training)
+    expected = torch.cat(alone, dim=1).float()
+    error = float(((packed.last_hidden_state.float() - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+    if not error <= (1e-3 if embeddings.dtype == torch.float32 else 0.1):  # also if it is NaN
+        raise _refused(model.config.model_type, f"packed examples influence each other (relative error {error:.2g})")
+
+
+def _interface(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    if unknown := sorted(name for name in _CHANGES_SCORES if others.get(name) is not None):
+        raise _refused(module.config.model_type, f"attention has {', '.join(unknown)}")
+    attended = attention.packed_attention(
+        query,
+        key,
+        value,
+        module.segments,
+        scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
+        dropout=dropout,
+        window=sliding_window,
+        softcap=softcap,
+    )
+    return attended, None
+
+
+def _refused(family: str, reason: str) -> DataError:
+    return DataError(
+        found=f"a model of type {family}, whose {reason}",
+        expected=f"{', '.join(_FAMILIES)} or another model of transformers' attention interface",
+        fix="set model.base to a model of another family, such as LLaMA, Mistral or Qwen",
+    )
+
+
+def _no_mask(*_: Any, **__: Any) -> None:
+    return None
+
+
+class GPTJPackedAttention(nn.Module):
+    """GPT-J's attention: rotary positions on the first `rotary_dim` of each head, in pairs of neighbours."""
+
+    def forward(
+        self: Any, hidden_states: torch.Tensor, position_ids: torch.Tensor, **_: Any
+    ) -> tuple[torch.Tensor, None]:
+        """States `(1, tokens, width)` and positions `(1, tokens)` → states, as transformers' block expects it."""
+        shape = (*hidden_states.shape[:2], self.num_attention_heads, self.head_dim)
+        query, key, value = (layer(hidden_states).view(shape) for layer in (self.q_proj, self.k_proj, self.v_proj))
+        sincos = self.embed_positions.to(position_ids.device)[position_ids].to(key.dtype)
+        sin, cos = (part[:, :, None, :, None] for part in sincos.chunk(2, dim=-1))
+        query, key = (_rotated(tensor, sin, cos, self.pos_embd_dim) for tensor in (query, key))
+        attended = attention.packed_attention(
+            query.transpose(1, 2),
+            key.transpose(1, 2),
+            value.transpose(1, 2),
+            self.segments,
+            scale=self.head_dim**-0.5,
+            dropout=self.attn_dropout.p if self.training else 0.0,
+        )
+        return self.resid_dropout(self.out_proj(attended.reshape(hidden_states.shape))), None
+
+
+def _rotated(tensor: torch.Tensor, sin: torch.Tensor, cos: torch.Tensor, width: int) -> torch.Tensor:
+    """Turns each pair of neighbours among the first `width` of `(batch, tokens, heads, size)` by its position."""
+    pairs = tensor[..., :width].reshape(*tensor.shape[:-1], -1, 2)
+    swapped = torch.stack([-pairs[..., 1], pairs[..., 0]], dim=-1)
+    turned = (pairs * cos + swapped * sin).flatten(-2)
+    return torch.cat([turned, tensor[..., width:]], dim=-1) if width < tensor.shape[-1] else turned
+
+
+class BloomPackedAttention(nn.Module):
+    """BLOOM's attention: no positions but ALiBi's, which count from each example's own keys."""
+
+    def forward(self: Any, hidden_states: torch.Tensor, residual: torch.Tensor, **_: Any) -> tuple[torch.Tensor, None]:
+        """States and residual `(1, tokens, width)` → their sum after attention, as transformers' block expects it."""
+        fused = self.query_key_value(hidden_states).unflatten(-1, (self.num_heads, 3, self.head_dim))
+        query, key, value = (fused[..., part, :].transpose(1, 2) for part in range(3))
+        attended = attention.packed_attention(
+            query,
+            key,
+            value,
+            self.segments,
+            scale=self.inv_norm_factor,
+            dropout=self.attention_dropout.p if self.training else 0.0,
+            slopes=alibi_slopes(self.num_heads).to(hidden_states.device),
+        )
+        output = self.dense(attended.reshape(hidden_states.shape))
+        return residual + nn.functional.dropout(output, self.hidden_dropout, self.training), None
