@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dolly.errors import ReconciliationError
 
+# Of an id: the first 16 of a rejected record are those of its file.
+SHOWN_DIGITS = 28
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -114,7 +117,7 @@ def rejected_summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]
         groups.setdefault((row["dataset"], row["stage"], row["source"], row["rule"]), []).append(row)
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0]))
     return [
-        (*key, f"{len(some):,}", some[0]["reason"], min(row["example_id"] for row in some)[:12])
+        (*key, f"{len(some):,}", some[0]["reason"], min(row["example_id"] for row in some)[:SHOWN_DIGITS])
         for key, some in ordered
     ]
 

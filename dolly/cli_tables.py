@@ -46,20 +46,28 @@ def rejected(
     rule: Annotated[str, typer.Option(help="only by this rule, row by row")] = "",
 ) -> None:
     """Summarise what was rejected, by stage, source and rule."""
-    from dolly.accounting import rejected_summary
+    from dolly.accounting import SHOWN_DIGITS, rejected_summary
     from dolly.schema import REJECTED
 
     columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
-    matching = tables_of(home, config).find(REJECTED, prefix={"dataset": dataset, "rule": rule}, columns=columns)
+    wanted = {"dataset": dataset, "rule": rule}
+    every = tables_of(home, config).find(REJECTED, prefix={}, columns=columns)
+    matching = [row for row in every if all(row[name] == value for name, value in wanted.items() if value)]
     if rule:
         printed = Printed("id", "source", "position", "detail")
         for row in sorted(matching, key=lambda row: (row["source"], row["position"], row["example_id"])):
-            printed.add_row(row["example_id"][:12], row["source"], str(row["position"]), row["detail"] or "")
+            printed.add_row(row["example_id"][:SHOWN_DIGITS], row["source"], str(row["position"]), row["detail"] or "")
     else:
         printed = Printed("config", "stage", "source", "rule", "rows", "reason", "one of them")
         for line in rejected_summary(matching):
             printed.add_row(*line)
-    console.print(printed if matching else "nothing was rejected")
+    if matching:
+        console.print(printed)
+        return
+    filters = [f"{name} {value}" for name, value in wanted.items() if value]
+    console.print(f"nothing was rejected{' of ' if filters else ''}{', '.join(filters)}", markup=False)
+    for name in (name for name, value in wanted.items() if value and every):
+        console.print(f"{name}s with rejected rows: {', '.join(sorted({row[name] for row in every}))}", markup=False)
 
 
 def maintain(

@@ -67,7 +67,7 @@ def life(tables: Tables, row_id: str) -> list[Event]:
         raise DataError(
             found=f"{len(ids)} rows whose id begins with {row_id!r}",
             expected="one",
-            fix="give more of its characters",
+            fix=f"give more of its characters: {', '.join(sorted(ids)[:5])}{', …' if len(ids) > 5 else ''}",
         )
     return [Event(table.name, _facts(table, row)) for table, rows in rows_by_table.items() for row in rows]
 

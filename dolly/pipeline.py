@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 from rich.console import Console
 
+from dolly.base_model import locate
 from dolly.config import Config
 from dolly.errors import TrackingError, UsageError
 from dolly.extras import require_for
@@ -23,6 +24,7 @@ from dolly.spark import config_session, java_watched
 from dolly.state import State
 from dolly.tables import Tables, open_store
 from dolly.tables.migrations import upgrade
+from dolly.trainable import require_trainable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,13 +84,17 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
         overrides: key=value arguments that the config was loaded with, for the run's name.
 
     Raises:
+        ModelError: there is no such base model, or it can't be trained; raised before any work.
         EnvironmentFault: a package is missing, or the tables' store can't be used; raised before any work.
         TrackingError: MLflow's store can't be used; raised before any work.
     """
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
+    state.require_room()
     require_for(config, state, stages)
+    if {"prepare", "train"} & set(stages):
+        require_trainable(locate(config.model.base, allow_network=config.allow_network))
     from dolly.tracking import Tracker
 
     with java_watched(state.spark_log):

@@ -6,6 +6,7 @@ By default everything is in one folder, `home`; the config's section `state` mov
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from urllib.request import url2pathname
 
 from dolly.config import Config
 from dolly.errors import EnvironmentFault, UsageError
+
+_LEAST_FREE = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,21 @@ class State:
     def privacy_key(self) -> Path:
         """The key of the pseudonyms, unless the config names another file."""
         return self.home / "privacy.key"
+
+    def require_room(self) -> None:
+        """Refuses to start on a full disk, which MLflow and Spark would report as other faults.
+
+        Raises:
+            EnvironmentFault: a disk has less than 100 MB free.
+        """
+        folders = {self.home, self.checkpoints} | ({Path(self.tables)} if _is_folder(self.tables) else set())
+        for folder in sorted(folders):
+            if (free := shutil.disk_usage(folder).free) < _LEAST_FREE:
+                raise EnvironmentFault(
+                    found=f"{free / 1e6:.0f} MB free on the disk of {folder}",
+                    expected=f"{_LEAST_FREE / 1e6:.0f} MB at least",
+                    fix="free some room, or set home or a key of state to a folder on another disk",
+                )
 
     def _make_folders(self) -> None:
         folders = [self.home, self.logs, self.checkpoints]

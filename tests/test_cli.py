@@ -78,8 +78,11 @@ def test_no_champion_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_unknown_base_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tiny_config(tmp_path, tmp_path / "no-model")
-    assert main(["prepare", str(config)]) == 1
-    assert "no base model" in told(capsys)
+    home = tmp_path / "new"
+    for command in ("run", "prepare"):
+        assert main([command, str(config), f"home={home}"]) == 1
+        assert "no base model" in told(capsys)
+    assert not (home / "mlflow.db").exists(), "refused before any work"
 
 
 def without_java(tmp_path: Path) -> dict[str, Any]:

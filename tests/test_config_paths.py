@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +121,14 @@ def test_a_name_of_three_parts_is_no_folder(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"name": "e", "sources": [SOURCE], "state": {"tables": "main.lake.gold"}}))
     with pytest.raises(UsageError, match=r"a name of 3 parts; expected catalog\.schema"):
         open_store(load_config(file).state.tables or "")
+
+
+def test_a_full_disk_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State.at(tmp_path / "home")
+    state.require_room()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+    with pytest.raises(EnvironmentFault, match="found 3 MB free on the disk of"):
+        state.require_room()
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:

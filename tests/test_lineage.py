@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from dolly.accounting import SHOWN_DIGITS
 from dolly.errors import DataError
 from dolly.lineage import life, training_sets
 from dolly.schema import GOLD_EXAMPLES, REJECTED
 from dolly.tables import Tables
-from tests.support import Run, dolly
+from tests.support import Run, dolly, rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.model, pytest.mark.slow]
 
@@ -55,3 +56,11 @@ def test_rejected_rows_are_summarised(finished_run: Run) -> None:
     assert "exact_duplicate" in summary.stdout
     single = dolly("rejected", "--home", home, "--rule", "exact_duplicate")
     assert single.stdout.count("same as") == 10
+    ids = [word for line in single.stdout.splitlines() for word in line.split() if len(word) == SHOWN_DIGITS]
+    assert len(set(ids)) == 10
+    tables = Tables(finished_run.home / "tables")
+    for row in rows(finished_run.home, REJECTED):
+        assert life(tables, row["example_id"][:SHOWN_DIGITS])[-1].facts["rule"] == row["rule"]
+    other = dolly("rejected", "--home", home, "--rule", "no_such_rule")
+    assert "nothing was rejected of rule no_such_rule" in other.stdout
+    assert "exact_duplicate" in other.stdout

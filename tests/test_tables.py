@@ -10,7 +10,7 @@ import pytest
 
 from dolly.errors import DataError, EnvironmentFault
 from dolly.schema import BRONZE_EXAMPLES, EVALUATIONS, GOLD_EXAMPLES, REJECTED
-from dolly.tables import Tables
+from dolly.tables import Tables, open_store
 
 pytestmark = pytest.mark.spark
 
@@ -227,10 +227,10 @@ def test_small_changes_are_those_of_spark(spark: Any, tmp_path: Path, monkeypatc
     assert feed(spark, small) == feed(spark, large)
 
 
-@pytest.mark.parametrize("name", ["a[1]", "a|b", "a^b", "a%41", "a\\b"])
+@pytest.mark.parametrize("name", ["a[1]", "a|b", "a^b", "a%41", "a\\b", "a#b", "a?b"])
 def test_a_folder_that_deltalake_cannot_write_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="in the path of the tables"):
-        Tables(tmp_path / name).store.check()
+        Tables(tmp_path / name)
 
 
 def test_upkeep_joins_files_and_removes_old_ones(spark: Any, tables: Tables) -> None:
@@ -302,3 +302,8 @@ def test_spark_reads_one_version_of_a_scope_in_a_folder_of_any_name(spark: Any, 
     assert tables.read_arrow(REJECTED, columns=["example_id"], scope="other").to_pylist() == [{"example_id": "b"}]
     assert tables.rows(REJECTED, dataset="mine", stage="clean") == 1
     assert [row["dataset"] for row in tables.find(REJECTED, prefix={"example_id": "b"})] == ["other"]
+
+
+def test_a_catalog_that_is_not_there_is_told(spark: Any) -> None:
+    with pytest.raises(EnvironmentFault, match=r"no schema nocatalog\.noschema"):
+        open_store("nocatalog.noschema", lambda: spark).check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class ChatMessage(BaseModel):
@@ -13,6 +13,15 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="forbid")
     role: Literal["system", "user", "assistant"]
     content: str
+
+    @field_validator("content")
+    @classmethod
+    def _is_unicode(cls, content: str) -> str:
+        try:
+            content.encode()
+        except UnicodeEncodeError:
+            raise ValueError("found half of a surrogate pair; expected Unicode text") from None
+        return content
 
 
 class ChatRequest(BaseModel):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 from fastapi import FastAPI, Request
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from dolly.errors import DollyError
 from dolly.inference import ChatModel
 from dolly.serve.api import ChatRequest
+
+_CHARACTERS_OF_TOKEN = 128  # at most; longer texts are refused without being tokenised
 
 
 def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) -> FastAPI:
@@ -39,18 +44,21 @@ def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) 
         return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "dolly"}]}
 
     @app.post("/v1/chat/completions", response_model=None)
-    def chat(request: ChatRequest) -> JSONResponse | StreamingResponse:
+    async def chat(request: ChatRequest, http: Request) -> JSONResponse | StreamingResponse:
         if request.model not in (None, name):
             return _refusal(404, f"found no model {request.model!r}; this server has {name!r}", "model_not_found")
-        prompt = model.prompt_ids([message.model_dump() for message in request.messages])
         if not any(message.role == "user" for message in request.messages):
             return _refusal(400, "found no user message; expected at least one", "invalid_request_error")
         limit = getattr(model.model.config, "max_position_embeddings", None)
+        characters = sum(len(message.content) for message in request.messages)
+        if limit and characters > limit * _CHARACTERS_OF_TOKEN:
+            return _refusal(400, f"found {characters} characters; expected fewer than {limit} tokens", "context_length")
+        prompt = await run_in_threadpool(model.prompt_ids, [message.model_dump() for message in request.messages])
         if limit and len(prompt) >= limit:
             return _refusal(400, f"found {len(prompt)} prompt tokens; expected fewer than {limit}", "context_length")
         if request.stream:
-            return StreamingResponse(completions.stream(request, prompt), media_type="text/event-stream")
-        return JSONResponse(completions.whole(request, prompt))
+            return _Stream(completions.stream(request, prompt))
+        return JSONResponse(await completions.whole(request, prompt, client_left=http.is_disconnected))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -64,17 +72,41 @@ def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) 
     return app
 
 
+class _Stream(StreamingResponse):
+    """Server-sent events; closes their generator also if the client leaves, so that it gives the model free."""
+
+    def __init__(self, events: AsyncGenerator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._events = events
+
+    async def __call__(self, *arguments: Any) -> None:
+        try:
+            await super().__call__(*arguments)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._events.aclose()
+
+
 class Completions:
-    """Answers requests with one model; a lock admits one request at a time."""
+    """Answers requests with one model, one after another in the order in which they came.
+
+    Requests wait in the event loop: if they waited in threads, a hundred of them would leave no thread to generate in.
+    """
 
     def __init__(self, model: ChatModel, *, name: str, max_new_tokens: int) -> None:
         self._model, self._name, self._limit = model, name, max_new_tokens
-        self._lock = threading.Lock()
+        self._lock = asyncio.Lock()
 
-    def whole(self, request: ChatRequest, prompt: list[int]) -> dict[str, Any]:
-        """One response with the whole answer."""
-        with self._lock:
-            ids = list(self._tokens(request, prompt))
+    async def whole(
+        self, request: ChatRequest, prompt: list[int], *, client_left: Callable[[], Awaitable[bool]]
+    ) -> dict[str, Any]:
+        """One response with the whole answer; cut short once the client has left."""
+        ids: list[int] = []
+        async with self._tokens(request, prompt) as tokens:
+            async for token in tokens:
+                ids.append(token)
+                if await client_left():
+                    break
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": self._model.text(ids)},
@@ -93,7 +125,7 @@ class Completions:
             choice["token_ids"] = ids
         return body
 
-    def stream(self, request: ChatRequest, prompt: list[int]) -> Iterator[str]:
+    async def stream(self, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[str]:
         """Yields the answer as server-sent events, one piece of text each."""
         head = self._head("chat.completion.chunk")
 
@@ -104,8 +136,8 @@ class Completions:
         yield event({"role": "assistant", "content": ""})
         ids: list[int] = []
         sent = ""
-        with self._lock:
-            for token in self._tokens(request, prompt):
+        async with self._tokens(request, prompt) as tokens:
+            async for token in tokens:
                 ids.append(token)
                 text = self._model.text(ids)
                 # A character can take several tokens; an incomplete one decodes to U+FFFD.
@@ -115,14 +147,18 @@ class Completions:
         yield event({}, self._finish(request, len(ids)))
         yield "data: [DONE]\n\n"
 
-    def _tokens(self, request: ChatRequest, prompt: list[int]) -> Iterator[int]:
-        return self._model.generate(
-            prompt,
-            max_new_tokens=self._budget(request),
-            temperature=request.temperature,
-            top_p=request.top_p,
-            seed=request.seed,
-        )
+    @asynccontextmanager
+    async def _tokens(self, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[AsyncIterator[int]]:
+        """The answer's tokens, once the model is free; the model is free again at the end of the block."""
+        async with self._lock:
+            tokens = self._model.generate(
+                prompt,
+                max_new_tokens=self._budget(request),
+                temperature=request.temperature,
+                top_p=request.top_p,
+                seed=request.seed,
+            )
+            yield iterate_in_threadpool(tokens)
 
     def _budget(self, request: ChatRequest) -> int:
         requested = request.max_completion_tokens or request.max_tokens or self._limit

@@ -12,6 +12,7 @@ from typing import Any
 from dolly.errors import EnvironmentFault
 
 _START_SECONDS = 30
+_END_SECONDS = 30  # that answers in progress get when the server is asked to end
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -59,4 +60,5 @@ def serving(app: Any, listener: socket.socket) -> Iterator[str]:
 def _uvicorn(app: Any) -> Any:
     import uvicorn
 
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_END_SECONDS)
+    return uvicorn.Server(config)

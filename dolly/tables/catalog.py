@@ -60,7 +60,7 @@ class CatalogStore:
         from pyspark.errors import PySparkException
 
         spark, (catalog, schema) = self.session(), self.address.split(".")
-        kind = spark.conf.get("spark.sql.catalogImplementation", "")
+        kind = spark.conf.get("spark.sql.catalogImplementation")
         if catalog == "spark_catalog" and kind == "in-memory":
             raise EnvironmentFault(
                 found="a spark_catalog in memory, which forgets its tables when the session ends",

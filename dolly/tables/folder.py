@@ -14,13 +14,16 @@ from dolly.schema import Table
 from dolly.tables.store import path_reference
 
 # `deltalake` turns paths into URIs: these it can't, or reads as another path.
-_UNWRITABLE = re.compile(r"[\[\]|^\\]|%[0-9A-Fa-f]{2}")
+_UNWRITABLE = re.compile(r"[#?\[\]|^\\]|%[0-9A-Fa-f]{2}")
 
 
 class FolderStore:
     """A folder with a sub-folder for each table.
 
     Delta's commit to a file system is safe within one process only; writers therefore take a file lock.
+
+    Raises:
+        EnvironmentFault: the path has a character that `deltalake` can't read or write.
     """
 
     lists_files = True
@@ -29,6 +32,12 @@ class FolderStore:
     def __init__(self, address: str | Path) -> None:
         self.address = str(address)
         self._root = Path(address)
+        if found := _UNWRITABLE.search(str(self._root.absolute())):
+            raise EnvironmentFault(
+                found=f"{found[0]!r} in the path of the tables, {self._root}",
+                expected="a path without # ? [ ] | ^ \\ or a % before two hexadecimal digits",
+                fix="rename the folder, or set home or state.tables to another one",
+            )
 
     def location(self, table: Table) -> str:
         return str(self._root / table.name)
@@ -53,14 +62,4 @@ class FolderStore:
         return {}
 
     def check(self) -> None:
-        """Refuses a path that `deltalake` can't write; `State` has created the folder and tested the access.
-
-        Raises:
-            EnvironmentFault: there is such a character in the path.
-        """
-        if found := _UNWRITABLE.search(str(self._root.absolute())):
-            raise EnvironmentFault(
-                found=f"{found[0]!r} in the path of the tables, {self._root}",
-                expected="a path without [ ] | ^ \\ or a % before two hexadecimal digits",
-                fix="rename the folder, or set home or state.tables to another one",
-            )
+        """Does nothing: `State` has created the folder and tested the access."""

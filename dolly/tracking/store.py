@@ -172,6 +172,8 @@ def _quiet() -> None:
     """Silences MLflow's messages about each attempt and artifact: this module reports failures, once."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Of a registration: neither the hub nor a licence is looked up.
+    logging.getLogger("mlflow.transformers").setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 

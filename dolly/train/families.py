@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dolly.errors import DataError
+from dolly.trainable import not_trainable
 from dolly.train import attention
 from dolly.train.attention import Segments, alibi_slopes
 
@@ -34,7 +34,7 @@ def install(model: Any) -> Callable[[Segments], None]:
         A function that sets the segments of a block; call it before each forward pass.
 
     Raises:
-        DataError: the model's attention can't be replaced.
+        ModelError: the model's attention can't be replaced.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -50,7 +50,7 @@ def install(model: Any) -> Callable[[Segments], None]:
             if not isinstance(module, packed):
                 module.__class__ = type(type(module).__name__, (packed, type(module)), {})
     elif not getattr(model, "_supports_attention_backend", False):
-        raise _refused(family, "attention can't be replaced")
+        raise not_trainable(family, "attention can't be replaced")
     model.config._attn_implementation = NAME
 
     def set_segments(segments: Segments) -> None:
@@ -58,36 +58,6 @@ def install(model: Any) -> Callable[[Segments], None]:
             module.segments = segments
 
     return set_segments
-
-
-@torch.no_grad()
-def verify(model: Any) -> None:
-    """Compares three packed examples with each example alone under the model's own attention; then installs ours.
-
-    Packing would train other models wrongly, without an error: those with a state or a convolution that runs on from
-    one example into the next, or that count positions by themselves.
-
-    Args:
-        model: a causal LM as transformers loaded it.
-
-    Raises:
-        DataError: a token's hidden states differ by more than rounding.
-    """
-    embeddings = model.get_input_embeddings().weight
-    draw = torch.Generator().manual_seed(0)
-    examples = [torch.randint(embeddings.shape[0], (1, n), generator=draw).to(embeddings.device) for n in (5, 17, 9)]
-    training = model.training
-    model.eval()
-    alone = [model.base_model(input_ids=row, use_cache=False).last_hidden_state for row in examples]
-    set_segments = install(model)
-    set_segments(Segments.of([row.shape[1] for row in examples], embeddings.device))
-    positions = torch.cat([torch.arange(row.shape[1]) for row in examples])[None].to(embeddings.device)
-    packed = model.base_model(input_ids=torch.cat(examples, dim=1), position_ids=positions, use_cache=False)
-    model.train(training)
-    expected = torch.cat(alone, dim=1).float()
-    error = float(((packed.last_hidden_state.float() - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
-    if not error <= (1e-3 if embeddings.dtype == torch.float32 else 0.1):  # also if it is NaN
-        raise _refused(model.config.model_type, f"packed examples influence each other (relative error {error:.2g})")
 
 
 def _interface(
@@ -103,8 +73,11 @@ def _interface(
     softcap: float | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    if unknown := sorted(name for name in _CHANGES_SCORES if others.get(name) is not None):
-        raise _refused(module.config.model_type, f"attention has {', '.join(unknown)}")
+    unknown = [name for name in _CHANGES_SCORES if others.get(name) is not None]
+    if attention_mask is not None and sliding_window is None:
+        unknown.append("a mask of its own")
+    if unknown:
+        raise not_trainable(module.config.model_type, f"attention has {', '.join(unknown)}")
     attended = attention.packed_attention(
         query,
         key,
@@ -118,16 +91,9 @@ def _interface(
     return attended, None
 
 
-def _refused(family: str, reason: str) -> DataError:
-    return DataError(
-        found=f"a model of type {family}, whose {reason}",
-        expected=f"{', '.join(_FAMILIES)} or another model of transformers' attention interface",
-        fix="set model.base to a model of another family, such as LLaMA, Mistral or Qwen",
-    )
-
-
-def _no_mask(*_: Any, **__: Any) -> None:
-    return None
+def _no_mask(*_: Any, local_size: int | None = None, **__: Any) -> int | None:
+    """No mask, but the size of a sliding window or chunk: `_interface` refuses a window that it is not told of."""
+    return local_size
 
 
 class GPTJPackedAttention(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ _WORKER = "dolly.train.worker"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _POLL_SECONDS = 0.5
 _STARTS = 3  # it is rare that a port is taken between choice and use: three times in a row have another cause
+
+# What the worker prints of a `DollyError`.
+_OWN_ERROR = re.compile(r"dolly: found (?P<found>.+); expected (?P<expected>.+); to fix: (?P<fix>.+)")
 
 
 class Job(Protocol):
@@ -78,6 +82,8 @@ def launch(
                 return
             printed = log.read_bytes()[begin:].decode(errors="replace")
             if not (starts_left and port_was_taken(printed) and not progress.exists()):
+                if own := _OWN_ERROR.search(printed):
+                    raise TrainingError(**own.groupdict())
                 raise TrainingError(
                     found=f"the training ended with code {code}: {_reason(printed)}",
                     expected="code 0",
@@ -183,9 +189,9 @@ def die_with_parent() -> None:
 
 
 def _reason(printed: str) -> str:
-    """The most informative line of a log: the first message of Dolly, else the last error."""
+    """The most informative line of a log: the last error."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    for mark in ("dolly: ", "Error: ", "Error"):
+    for mark in ("Error: ", "Error"):
         if marked := [line for line in lines if mark in line and "ChildFailedError" not in line]:
-            return marked[0 if mark == "dolly: " else -1].split("]: ", 1)[-1][:300]
+            return marked[-1].split("]: ", 1)[-1][:300]
     return (lines or ["it printed nothing"])[-1][:300]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from dolly.base_model import load_config, load_for_prompt
 from dolly.prompts import Prompt
 from dolly.train import attention, families
+from dolly.trainable import not_trainable
 
 _CHUNK = 1024  # tokens; of 50,000 words that is 200 MB of logits
 # GELU by its tanh formula in eight operations (GPT-J, GPT-2, Phi, BLOOM).
@@ -42,14 +43,61 @@ class LanguageModelLoss(nn.Module):
         lengths: list[int],
     ) -> torch.Tensor:
         """Returns the summed loss of a block, a scalar; for the arguments see `batches.tensors_of`."""
+        states = self.states(input_ids, position_ids, lengths)
+        return summed_cross_entropy(self.logits, states[0, loss_positions], targets)
+
+    def states(self, input_ids: torch.Tensor, position_ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        """The last hidden states `(1, tokens, width)` of a block."""
         self._set_segments(attention.Segments.of(lengths, input_ids.device))
-        states = self.model.base_model(input_ids=input_ids, position_ids=position_ids, use_cache=False)
-        return summed_cross_entropy(
-            self.model.get_output_embeddings(), states.last_hidden_state[0, loss_positions], targets
-        )
+        output = self.model.base_model(input_ids=input_ids, position_ids=position_ids, use_cache=False)
+        return cast(torch.Tensor, output.last_hidden_state)
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Projects states `(tokens, width)` to the vocabulary, scaled and bounded as the model does it."""
+        config = self.model.config
+        logits = self.model.get_output_embeddings()(states)
+        if scale := getattr(config, "logit_scale", None):  # Cohere
+            logits = logits * scale
+        if divisor := getattr(config, "logits_scaling", None):  # Granite
+            logits = logits / divisor
+        if bound := getattr(config, "final_logit_softcapping", None):  # Gemma 2
+            logits = bound * torch.tanh(logits / bound)
+        return cast(torch.Tensor, logits)
 
 
-def summed_cross_entropy(head: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+@torch.no_grad()
+def verify(model: Any) -> None:
+    """Compares the logits of three packed examples with those of each alone, from the model as transformers runs it.
+
+    Packing would train other models wrongly, without an error: those with a state or a convolution that runs on from
+    one example into the next, that count positions by themselves, or that change their logits in an unknown way.
+
+    Args:
+        model: a causal LM as transformers loaded it; its attention is replaced.
+
+    Raises:
+        ModelError: a token's logits differ by more than rounding.
+    """
+    embeddings = model.get_input_embeddings().weight
+    draw, lengths = torch.Generator().manual_seed(0), [5, 17, 9]
+    examples = [torch.randint(embeddings.shape[0], (1, n), generator=draw).to(embeddings.device) for n in lengths]
+    training = model.training
+    model.eval()
+    expected = torch.cat([model(input_ids=row, use_cache=False).logits[0] for row in examples]).float()
+    module = LanguageModelLoss(model).eval()
+    positions = torch.cat([torch.arange(length) for length in lengths])[None].to(embeddings.device)
+    states = module.states(torch.cat(examples, dim=1), positions, lengths)
+    found = module.logits(states[0]).float()
+    model.train(training)
+    error = float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+    if not error <= (1e-3 if embeddings.dtype == torch.float32 else 0.1):  # also if it is NaN
+        reason = f"packed examples give other logits than each alone (relative error {error:.2g})"
+        raise not_trainable(model.config.model_type, reason)
+
+
+def summed_cross_entropy(
+    head: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     """The loss of states `(tokens, width)` under a vocabulary projection, without the logits of all of them.
 
     With more than `_CHUNK` tokens, each chunk's logits are computed, reduced to a loss and freed. The backward pass
@@ -63,7 +111,9 @@ def summed_cross_entropy(head: nn.Module, states: torch.Tensor, targets: torch.T
     return torch.stack(losses).sum()
 
 
-def _chunk_loss(head: nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _chunk_loss(
+    head: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     return nn.functional.cross_entropy(head(states).float(), targets, reduction="sum")
 
 

@@ -59,16 +59,15 @@ def _train(spec: TrainSpec) -> int:
 
     rows = _rows(spec)
     torch.manual_seed(spec.seed)
-    from dolly.train import families
     from dolly.train.engine import Stopped, Trainer
-    from dolly.train.model import compile_layers
+    from dolly.train.model import compile_layers, verify
     from dolly.train.usage import forget_peak, peak, return_freed_memory
 
     return_freed_memory()
     report = _reporter(spec)
     memory_before = forget_peak()
     model, tokenizer = _build(spec)
-    families.verify(model)
+    verify(model)
     if spec.compile:
         compile_layers(model)
     try_export(spec, model, tokenizer)  # in all processes, so that all fail together and none waits for a failed one

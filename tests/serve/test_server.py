@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -105,6 +106,7 @@ def test_without_temperature_the_answer_does_not_depend_on_the_seed(server: http
         ({"messages": [{"role": "user", "content": "x"}], "model": "other"}, 404, "other"),
         ({"messages": [{"role": "system", "content": "x"}]}, 400, "user message"),
         ({"messages": [{"role": "user", "content": "word " * 600}]}, 400, "prompt tokens"),
+        ({"messages": [{"role": "user", "content": "word " * 3_000_000}]}, 400, "characters"),
     ],
 )
 def test_a_wrong_request_is_refused_in_openais_format(
@@ -113,6 +115,33 @@ def test_a_wrong_request_is_refused_in_openais_format(
     response = server.post("/v1/chat/completions", json=request_body)
     assert response.status_code == status
     assert words in response.json()["error"]["message"]
+
+
+def test_clients_that_leave_do_not_block_the_next_one(server: httpx.Client) -> None:
+    request = {"messages": [{"role": "user", "content": "Tell a story"}], "max_tokens": 200, "temperature": 1.0}
+    for _ in range(3):
+        with server.stream("POST", "/v1/chat/completions", json=request | {"stream": True}) as leaving:
+            next(leaving.iter_lines())
+        with pytest.raises(httpx.ReadTimeout):  # one more leaves without having read anything
+            server.post("/v1/chat/completions", json=request, timeout=httpx.Timeout(60, read=0.001))
+        assert ask(server).status_code == 200
+
+
+def test_more_requests_than_threads_are_all_answered(server: httpx.Client) -> None:
+    def one(number: int) -> httpx.Response:
+        return ask(server, stream=number % 2 == 0)
+
+    with ThreadPoolExecutor(70) as pool:
+        answers = list(pool.map(one, range(70)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.text.endswith("data: [DONE]\n\n") for answer in answers[::2])
+
+
+def test_half_of_a_surrogate_pair_is_refused(server: httpx.Client) -> None:
+    body = b'{"messages": [{"role": "user", "content": "\\ud800"}]}'
+    response = server.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert "surrogate" in response.json()["error"]["message"]
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(finished_run: Run) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from dolly.errors import DataError
-from dolly.train.attention import Segments
-from dolly.train.families import install, verify
+from dolly.errors import ModelError
+from dolly.train.families import install
+from dolly.train.model import LanguageModelLoss, verify
+from dolly.trainable import TRAINABLE
 
 pytestmark = pytest.mark.model
 
@@ -19,10 +20,13 @@ LENGTHS = [7, 1, 19, 33, 2, 12]
 def config(family: str) -> Any:
     from transformers import (
         BloomConfig,
+        CohereConfig,
         Gemma2Config,
+        Gemma3TextConfig,
         GPT2Config,
         GPTJConfig,
         GPTNeoXConfig,
+        GraniteConfig,
         LlamaConfig,
         MistralConfig,
         OPTConfig,
@@ -53,10 +57,14 @@ def config(family: str) -> Any:
         "gemma2": lambda: Gemma2Config(
             sliding_window=5,
             attn_logit_softcapping=0.5,
+            final_logit_softcapping=2.0,
             query_pre_attn_scalar=8,
             attn_implementation="eager",
             **grouped,
         ),
+        "gemma3": lambda: Gemma3TextConfig(sliding_window=5, **grouped),
+        "cohere": lambda: CohereConfig(logit_scale=3.0, **grouped),
+        "granite": lambda: GraniteConfig(logits_scaling=0.2, **grouped),
         "qwen3": lambda: Qwen3Config(**grouped),
         "phi": lambda: PhiConfig(**shape),
         "gpt2": lambda: GPT2Config(n_embd=48, n_layer=2, n_head=6, n_positions=128, **small),
@@ -66,7 +74,23 @@ def config(family: str) -> Any:
     }[family]()
 
 
-FAMILIES = ("llama", "gptj", "gptj_whole", "neox", "bloom", "mistral", "gemma2", "qwen3", "phi", "gpt2", "opt")
+# The model types of these are `TRAINABLE`.
+FAMILIES = (
+    "llama",
+    "gptj",
+    "gptj_whole",
+    "neox",
+    "bloom",
+    "mistral",
+    "gemma2",
+    "gemma3",
+    "cohere",
+    "granite",
+    "qwen3",
+    "phi",
+    "gpt2",
+    "opt",
+)
 
 
 def model(family: str) -> Any:
@@ -91,10 +115,10 @@ def rows() -> list[torch.Tensor]:
 
 
 def packed(made: Any, examples: list[torch.Tensor]) -> torch.Tensor:
-    tell = install(made)
-    tell(Segments.of([row.shape[1] for row in examples]))
+    module = LanguageModelLoss(made)
     positions = torch.cat([torch.arange(row.shape[1]) for row in examples])[None]
-    return made(input_ids=torch.cat(examples, dim=1), position_ids=positions, use_cache=False).logits
+    lengths = [row.shape[1] for row in examples]
+    return module.logits(module.states(torch.cat(examples, dim=1), positions, lengths))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -145,7 +169,7 @@ def test_a_model_whose_attention_cannot_be_confined_is_refused() -> None:
     from transformers import AutoModelForCausalLM, XLNetConfig
 
     other = AutoModelForCausalLM.from_config(XLNetConfig(vocab_size=99, d_model=32, n_layer=1, n_head=2, d_inner=32))
-    with pytest.raises(DataError, match="type xlnet"):
+    with pytest.raises(ModelError, match="type xlnet"):
         install(other)
 
 
@@ -169,8 +193,27 @@ def test_a_model_whose_examples_influence_each_other_is_refused() -> None:
         layer_types=["conv", "full_attention"],
     )
     made = scaled(AutoModelForCausalLM.from_config(config))
-    with pytest.raises(DataError, match="lfm2, whose packed examples influence each other"):
+    with pytest.raises(ModelError, match="lfm2, whose packed examples give other logits"):
         verify(made)
+
+
+def test_a_window_that_attention_is_not_told_of_is_refused() -> None:
+    from transformers import AutoModelForCausalLM, Llama4TextConfig
+
+    config = Llama4TextConfig(
+        vocab_size=199,
+        hidden_size=48,
+        intermediate_size=48,
+        intermediate_size_mlp=48,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=8,
+        num_local_experts=2,
+        attention_chunk_size=8,
+    )
+    with pytest.raises(ModelError, match="llama4_text, whose attention has a mask of its own"):
+        verify(AutoModelForCausalLM.from_config(config, attn_implementation="eager"))
 
 
 def test_attention_with_other_scores_is_refused() -> None:
@@ -188,5 +231,9 @@ def test_attention_with_other_scores_is_refused() -> None:
         num_experts_per_tok=1,
         layer_types=["full_attention", "full_attention"],
     )
-    with pytest.raises(DataError, match="gpt_oss, whose attention has s_aux"):
+    with pytest.raises(ModelError, match="gpt_oss, whose attention has s_aux"):
         verify(AutoModelForCausalLM.from_config(config, attn_implementation="eager"))
+
+
+def test_the_families_that_are_trained_without_a_look_at_their_class_are_the_compared_ones() -> None:
+    assert {config(family).model_type for family in FAMILIES} == TRAINABLE

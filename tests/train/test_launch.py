@@ -94,6 +94,13 @@ def test_another_failure_is_not_tried_again(tmp_path: Path) -> None:
     assert "out of memory" in said[-1]
 
 
+def test_the_workers_own_error_is_told_without_the_advice_to_resume(tmp_path: Path) -> None:
+    printed = "[rank0]: dolly: found a model of type x, whose y; expected z; to fix: set model.base\nChildFailedError"
+    started, said = launched(tmp_path, (printed, 1))
+    assert started == 1
+    assert said[-1] == "found a model of type x, whose y; expected z; to fix: set model.base"
+
+
 def test_a_training_that_has_begun_is_not_started_again(tmp_path: Path) -> None:
     def start(_: Path, log: Path) -> Ended:
         (tmp_path / "progress.json").write_text('{"step": 3}')
