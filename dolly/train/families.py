@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dolly.trainable import not_trainable
 from dolly.train import attention
 from dolly.train.attention import Segments, alibi_slopes
+from dolly.trainable import not_trainable
 
 NAME = "dolly_packed"
 # Arguments of transformers' attention functions that change the scores in ways that ours does not compute.
