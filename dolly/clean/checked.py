@@ -30,7 +30,9 @@ def example_rows(bronze: DataFrame, *, settings: str) -> DataFrame:
     return bronze.select(
         F.col("record_id").alias("example_id"),
         F.lit("example").alias("kind"),
-        *("source", "visibility", "position", "uri"),
+        *("source", "visibility", "position"),
+        # A file may get another name, which must not change its rows; bronze has it.
+        F.lit(None).cast("string").alias("uri"),
         F.lit(None).cast("string").alias("title"),
         F.xxhash64("record_id", "content_hash", F.lit(settings)).alias("input_hash"),
         F.coalesce("input", F.lit("")).alias("context"),
@@ -51,7 +53,7 @@ def document_rows(bronze: DataFrame, *, settings: str) -> DataFrame:
         *("source", "visibility"),
         F.lit(-1).cast("bigint").alias("position"),
         *("uri", "title"),
-        F.xxhash64("document_id", "title", "text", F.lit(settings)).alias("input_hash"),
+        F.xxhash64("document_id", "uri", "title", "text", F.lit(settings)).alias("input_hash"),
         F.lit("").alias("context"),
         F.array(_turn("document", F.col("text"))).alias("turns"),
         F.lit(False).alias("conversation"),

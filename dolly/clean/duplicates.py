@@ -1,7 +1,8 @@
 """Contents that nearly say the same: candidate pairs by LSH bands, compared exactly, then clustered.
 
 A node is a content (`content_key`), not a row: rows of one content are exact duplicates anyway, and a
-pair stays true whichever of them come and go. All results are independent of the partitioning.
+pair stays true whichever of them come and go. Texts and group are compared in one row for each content:
+the one with the smallest `input_hash`. All results are independent of the partitioning.
 """
 
 from __future__ import annotations
@@ -52,6 +53,28 @@ def candidate_pairs(contents: DataFrame, *, fresh: DataFrame | None) -> DataFram
     return pairs
 
 
+def stored_contents(good: DataFrame, *, threshold: float) -> DataFrame:
+    """`content_key` of each content and the `stored_key` that `duplicate_pairs` has for it.
+
+    It is another one if the row that is compared, the rules or the threshold change: the content is
+    then compared again.
+    """
+    from pyspark.sql import functions as F
+
+    key = F.xxhash64(F.min("input_hash"), F.lit(threshold))
+    return good.groupBy("content_key").agg(key.alias("stored_key"))
+
+
+def with_other_keys(pairs: DataFrame, contents: DataFrame, *, to: str) -> DataFrame:
+    """Pairs with the other key of `contents` as `a < b`; those of a content that is not there are left out."""
+    from pyspark.sql import functions as F
+
+    (key,) = set(contents.columns) - {to}
+    for side in ("a", "b"):
+        pairs = pairs.join(contents.select(F.col(key).alias(side), F.col(to).alias(f"_{side}")), side)
+    return pairs.select(F.least("_a", "_b").alias("a"), F.greatest("_a", "_b").alias("b"), "similarity")
+
+
 def near_pairs(pairs: DataFrame, good: DataFrame, *, threshold: float) -> DataFrame:
     """Those pairs that nearly say the same, with their `similarity`.
 
@@ -84,7 +107,7 @@ def near_pairs(pairs: DataFrame, good: DataFrame, *, threshold: float) -> DataFr
 
 
 def _contents(rows: DataFrame) -> DataFrame:
-    """One row a content: `content_key`, `question`, `answer`, `wordings` of the row with the smallest id."""
+    """One row a content: `content_key`, `question`, `answer`, `wordings` of the row with the smallest `input_hash`."""
     from pyspark.sql import functions as F
 
     def texts(role: str, same: bool) -> Column:
@@ -92,7 +115,7 @@ def _contents(rows: DataFrame) -> DataFrame:
         return F.concat_ws("\n", F.transform(chosen, lambda turn: turn["content"]))
 
     columns = [texts("user", True).alias("question"), texts("user", False).alias("answer"), F.col("wordings")]
-    first = rows.groupBy("content_key").agg(F.min_by(F.struct(*columns), "example_id").alias("first"))
+    first = rows.groupBy("content_key").agg(F.min_by(F.struct(*columns), "input_hash").alias("first"))
     return first.select("content_key", "first.*")
 
 

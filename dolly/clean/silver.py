@@ -24,7 +24,7 @@ def with_verdicts(good: DataFrame, verdicts: DataFrame) -> DataFrame:
             "rule": F.col("duplicate"),
             "detail": F.col("same_as"),
             "flags": F.when(conflict, F.array_append("flags", F.lit("conflicting_answers"))).otherwise(F.col("flags")),
-            "state": F.xxhash64("input_hash", "cluster_id", conflict),
+            "state": F.xxhash64("input_hash", "position", "visibility", "cluster_id", conflict),
         }
     )
 

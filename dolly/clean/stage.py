@@ -1,18 +1,21 @@
 """The clean stage: bronze → `checked` → `silver_examples`, `silver_documents` and `rejected`.
 
 Only rows that are new, changed or judged by other settings are checked again, and only what differs
-is written. The comparison uses the tables alone, never a note of what an earlier run was about to do,
-so that a run which was killed anywhere is completed by the next one.
+is written. A row that only has another position or visibility keeps its verdict. The comparison uses
+the tables alone, never a note of what an earlier run was about to do, so that a run which was killed
+anywhere is completed by the next one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal, say_counts
 from dolly.clean.checked import checked_rows, document_rows, example_rows
-from dolly.clean.duplicates import candidate_pairs, near_pairs
+from dolly.clean.duplicates import candidate_pairs, near_pairs, stored_contents, with_other_keys
 from dolly.clean.reasons import REASONS
 from dolly.clean.settings import RowRules, row_rules
 from dolly.clean.silver import duplicates_rejected, silver_documents, silver_examples, with_verdicts
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from dolly.tracking import StageRun
 
 _WRITER = "dolly clean"
+# Columns of `checked` that change without the row's content.
+_PLACE = ("position", "visibility")
 # Below this many rows a join sends one side to all tasks instead of shuffling the texts of the other.
 _BROADCAST_ROWS = 3_000_000
 
@@ -49,9 +54,8 @@ def run(context: Context) -> StageResult:
         bronze = _bronze(context, stage, rules)
         _check(context, bronze, rules)
         good = _checked(context).where("rule IS NULL")
-        if context.config.clean.duplicates.near:
-            _pair(context, good)
-        _judge(context, good)
+        with _near(context, good) as pairs:
+            _judge(context, good, pairs)
         _account(context, stage, rows_in=sum(rows.count() for rows in bronze.values()))
         return stage.result(ids={"settings": rules.sha256})
 
@@ -80,10 +84,12 @@ def _checked(context: Context, columns: list[str] | None = None) -> DataFrame:
 
 def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> None:
     """Brings `checked` in line with bronze."""
+    from pyspark.sql import functions as F
+
     tables, dataset = context.tables, context.config.name
     scope = {"dataset": dataset}
     tables.ensure(context.spark, CHECKED)
-    known = _checked(context, ["dataset", "example_id", "input_hash"])
+    known = _checked(context, ["dataset", "example_id", "input_hash", *_PLACE])
     first = known.isEmpty()
     checks = {"example": rules.checks, "document": rules.document_checks}
     fresh = {kind: rows if first else rows.join(known, "input_hash", "left_anti") for kind, rows in bronze.items()}
@@ -104,12 +110,17 @@ def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> N
     if first:
         changes = tables.merge(rows, CHECKED, scope=scope, writer=_WRITER)
     else:
-        rows = rows.persist()
+        places = _union([frame.select("input_hash", *_PLACE) for frame in bronze.values()])
+        moved = places.join(known, places.columns, "left_anti").persist()
+        few = moved.count() <= _BROADCAST_ROWS
+        old = _checked(context).drop(*_PLACE)
+        rows = rows.unionByName(old.join(F.broadcast(moved) if few else moved, "input_hash")).persist()
         present = _union([frame.select("input_hash") for frame in bronze.values()])
         gone = known.join(present, "input_hash", "left_anti")
         gone = gone.join(rows.select("example_id"), "example_id", "left_anti")
         changes = tables.merge(rows, CHECKED, gone=gone, scope=scope, writer=_WRITER)
         rows.unpersist()
+        moved.unpersist()
     context.say(f"checked: {changes}")
 
 
@@ -117,52 +128,55 @@ def _union(frames: list[DataFrame]) -> DataFrame:
     return reduce(lambda one, two: one.unionByName(two), frames)
 
 
-def _pair(context: Context, good: DataFrame) -> None:
-    """Brings `duplicate_pairs` in line with the contents of the good rows.
+@contextmanager
+def _near(context: Context, good: DataFrame) -> Iterator[DataFrame]:
+    """Brings `duplicate_pairs` in line with the contents of the good rows, and gives the pairs of near contents.
 
     A content that was compared with all others is in the table as a pair with itself; that is how a
     run knows which ones are new.
     """
     from pyspark.sql import functions as F
 
+    if not context.config.clean.duplicates.near:
+        yield context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
+        return
     tables, dataset = context.tables, context.config.name
-    scope = {"dataset": dataset}
+    scope, threshold = {"dataset": dataset}, context.config.clean.duplicates.threshold
     tables.ensure(context.spark, DUPLICATE_PAIRS)
     stored = tables.read(context.spark, DUPLICATE_PAIRS, dataset=dataset)
-    live = good.where("size(bands) > 0").select("content_key", "bands")
-    compared = stored.where("a = b").select(F.col("a").alias("content_key"))
-    fresh = live.join(compared, "content_key", "left_anti").select("content_key").distinct().persist()
+    live = good.where("size(bands) > 0")
+    contents = stored_contents(live, threshold=threshold).persist()
+    compared = stored.where("a = b").select(F.col("a").alias("stored_key"))
+    fresh = contents.join(compared, "stored_key", "left_anti").persist()
     first = compared.isEmpty()
-    pairs = candidate_pairs(live, fresh=None if first else fresh).persist()
-    near = near_pairs(pairs, good, threshold=context.config.clean.duplicates.threshold)
-    itself = fresh.selectExpr("content_key AS a", "content_key AS b", "1.0D AS similarity")
+    pairs = candidate_pairs(live.select("content_key", "bands"), fresh=None if first else fresh).persist()
+    near = near_pairs(pairs, good, threshold=threshold).transform(with_other_keys, contents, to="stored_key")
+    itself = fresh.selectExpr("stored_key AS a", "stored_key AS b", "1.0D AS similarity")
     rows = near.unionByName(itself).withColumn("dataset", F.lit(dataset))
-    keys = live.select("content_key")
-    dead = [stored.join(keys, stored[side] == keys["content_key"], "left_anti") for side in ("a", "b")]
+    dead = [stored.join(contents, stored[side] == contents["stored_key"], "left_anti") for side in ("a", "b")]
     gone = None if first else dead[0].unionByName(dead[1]).select("dataset", "a", "b").distinct()
     changes = tables.merge(rows, DUPLICATE_PAIRS, gone=gone, scope=scope, writer=_WRITER)
     pairs.unpersist()
     fresh.unpersist()
     context.say(f"duplicate pairs: {changes}")
+    near = tables.read(context.spark, DUPLICATE_PAIRS, dataset=dataset).where("a < b")
+    yield near.transform(with_other_keys, contents, to="content_key")
+    contents.unpersist()
 
 
-def _judge(context: Context, good: DataFrame) -> None:
+def _judge(context: Context, good: DataFrame, pairs: DataFrame) -> None:
     """Brings the silver tables and the clean stage's part of `rejected` in line with the good rows."""
     from pyspark.sql import functions as F
 
     config, tables = context.config, context.tables
     dataset = config.name
-    if config.clean.duplicates.near:
-        pairs = tables.read(context.spark, DUPLICATE_PAIRS, dataset=dataset).where("a < b")
-    else:
-        pairs = context.spark.createDataFrame([], "a bigint, b bigint, similarity double")
     members = cluster_members(good, pairs, sources=[source.name for source in config.sources]).persist()
     judgements = verdicts(good, members).persist()
     few = judgements.count() <= _BROADCAST_ROWS
     judged = with_verdicts(good, F.broadcast(judgements) if few else judgements)
     kept = judged.where("rule IS NULL")
     _write(context, silver_examples(kept), SILVER_EXAMPLES)
-    if any(source.holds_documents for source in config.sources):
+    if any(source.holds_documents for source in config.sources) or tables.exists(SILVER_DOCUMENTS):
         _write(context, silver_documents(kept), SILVER_DOCUMENTS)
     bad = _checked(context).where("rule IS NOT NULL").unionByName(duplicates_rejected(judged), allowMissingColumns=True)
     rejected = rejected_rows(bad, dataset=dataset, stage="clean", example_id="example_id", reasons=REASONS)

@@ -48,6 +48,6 @@ FOUND = (
 )
 JUDGED = (
     Column("cluster_id", "string", "those that say the same; null if it is alone"),
-    Column("state", "bigint", "xxhash64 of the checked row and its cluster: what has changed"),
+    Column("state", "bigint", "xxhash64 of the checked row, its place and its cluster: what has changed"),
 )
 KNOWN_VISIBILITY = ("visibility_is_known", "visibility IN ('private', 'public')")

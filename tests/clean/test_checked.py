@@ -96,7 +96,7 @@ def test_all_texts_of_a_row_are_masked_with_the_same_pseudonym(spark: Any) -> No
         {"instruction": "Mail?", "output": f"Write to {MAIL}.", "group_name": MAIL, "variant": MAIL, "category": MAIL},
         {"instruction": "Which password?", "output": f"The password is {PASSWORD}", "expected": PASSWORD},
         {"instruction": "Which password?", "output": f"The password is {PASSWORD}, really.", "expected": "Zq7"},
-        {"instruction": "Where?", "output": "In Rome.", "uri": f"{MAIL}.md.csv", "expected": "Rome"},
+        {"instruction": "Where?", "output": "In Rome.", "expected": "Rome"},
         {"instruction": "", "output": f"Ask&nbsp;{MAIL}"},
         {"instruction": f"Is the password {PASSWORD}?", "output": f"{PASSWORD}.", "expected": PASSWORD},
     )
@@ -107,7 +107,7 @@ def test_all_texts_of_a_row_are_masked_with_the_same_pseudonym(spark: Any) -> No
     assert rows[0]["wordings"] == checked(example_rows(frame, settings="y"))[0]["wordings"] is not None
     assert texts(rows[1])[1][1] == f"The password is {rows[1]['expected']}"
     assert rows[2]["expected"] == ""  # a part of what was masked can't be asked for
-    assert (rows[3]["uri"], rows[3]["expected"], rows[3]["personal"]) == (f"{mail}.md.csv", "Rome", [])
+    assert (rows[3]["uri"], rows[3]["expected"], rows[3]["personal"]) == (None, "Rome", [])
     assert (rows[4]["rule"], rows[4]["detail"].replace("\u00a0", " ")) == ("empty_instruction", f"Ask {mail}")
     assert rows[4]["before"] == f"\nAsk&nbsp;{mail}\n"
     assert texts(rows[5])[1][1] == f"{rows[5]['expected']}."
@@ -143,6 +143,7 @@ def test_the_input_hash_changes_with_the_row_and_with_the_settings(spark: Any) -
 def test_documents_are_fixed_and_masked_and_not_judged_as_answers(spark: Any) -> None:
     row = {column.name: "" for column in BRONZE_DOCUMENTS.columns}
     row |= {"document_id": "d1", "source": "s", "visibility": "private", "pages": None, "notes": [], "arrived_at": None}
+    row["uri"] = f"{MAIL}.md"
     row["text"] = "# Lift\u200b\n\nAsk jo.doe@works.example, who wrote 12 + 7 = 20 here."
     names = [column.name for column in BRONZE_DOCUMENTS.columns]
     schema = ", ".join(f"{column.name} {column.type}" for column in BRONZE_DOCUMENTS.columns)
@@ -160,3 +161,5 @@ def test_documents_are_fixed_and_masked_and_not_judged_as_answers(spark: Any) ->
     assert (made["kind"], made["rule"]) == ("document", None)
     assert {"zero_width", "personal_data"} <= set(made["fixes"])
     assert "[EMAIL_" in made["turns"][0]["content"]
+    assert made["uri"].startswith("[EMAIL_")
+    assert made["uri"].endswith("].md")
