@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from dolly.clean.benchmarks import BenchmarkIndex, Question
 from dolly.clean.checked import checked_rows, document_rows, example_rows
@@ -148,6 +149,8 @@ def test_documents_are_fixed_and_masked_and_not_judged_as_answers(spark: Any) ->
     names = [column.name for column in BRONZE_DOCUMENTS.columns]
     schema = ", ".join(f"{column.name} {column.type}" for column in BRONZE_DOCUMENTS.columns)
     frame = spark.createDataFrame([tuple(row[name] for name in names)], schema)
+    moved = frame.union(frame.withColumn("uri", F.lit("other.md")))
+    assert len({shaped["input_hash"] for shaped in document_rows(moved, settings="x").collect()}) == 2
     made = checked_rows(
         document_rows(frame, settings="x"),
         dataset="d",

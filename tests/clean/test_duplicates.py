@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from dolly.clean.annotate import with_annotations
-from dolly.clean.duplicates import candidate_pairs, clusters, jaccard, near_pairs
+from dolly.clean.duplicates import candidate_pairs, clusters, jaccard, near_pairs, stored_contents
 from dolly.clean.shingles import ngrams, words
 from dolly.clean.verdicts import cluster_members, verdicts
 
@@ -191,6 +191,14 @@ def test_new_rows_are_compared_with_all_and_old_ones_not_again(spark: Any) -> No
     found = pairs_of(frame, fresh=fresh).collect()
     keys = {row["example_id"]: row["content_key"] for row in frame.collect()}
     assert [{row["a"], row["b"]} for row in found] == [{keys["r2"], keys["r3"]}]
+
+
+@pytest.mark.spark
+def test_another_threshold_compares_all_contents_again(spark: Any) -> None:
+    frame = good(spark, [(text(1), text(11)), (text(1), text(11)), (text(2), text(12))])
+    keys = [{tuple(row) for row in stored_contents(frame, threshold=share).collect()} for share in (0.7, 0.7, 0.8)]
+    assert keys[0] == keys[1]
+    assert len(keys[0] | keys[2]) == 4
 
 
 @pytest.mark.spark

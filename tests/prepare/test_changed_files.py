@@ -19,11 +19,11 @@ import dolly.prepare.stage
 from dolly.clean.checked import checked_rows
 from dolly.config import Config
 from dolly.pipeline import Context
-from dolly.schema import DUPLICATE_PAIRS, REJECTED, SILVER_DOCUMENTS, TABLES
+from dolly.schema import CHECKED, DUPLICATE_PAIRS, REJECTED, SILVER_DOCUMENTS, TABLES
 from dolly.state import State
 from dolly.tables import Tables
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 Rows = list[dict[str, str]]
 WORDS = ("amber", "basin", "cedar", "delta", "ember", "fjord", "glade", "heron", "islet", "jetty", "knoll", "larch")
@@ -46,7 +46,7 @@ class Tracker:
 
 
 class Home:
-    """Runs the data stages in one home; `checked` are the texts that the rules saw in the last run."""
+    """One home; `checked` are the texts that the rules saw in the last run."""
 
     def __init__(self, spark: Any, root: Path, base: Path) -> None:
         self._spark, self._state, self._base = spark, State.at(root), base
@@ -56,8 +56,8 @@ class Home:
         self._state.privacy_key.chmod(0o600)
         self.checked: set[str] = set()
 
-    def run(self, sources: list[dict[str, Any]], *stages: Any) -> str:
-        """Gives what the stages print."""
+    def run(self, sources: list[dict[str, Any]]) -> str:
+        """Runs the data stages; gives what they print."""
         config = Config.model_validate(
             {"name": "d", "sources": sources, "model": {"base": str(self._base)}, "prepare": {"max_tokens": 512}}
         )
@@ -71,7 +71,7 @@ class Home:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dolly.clean.stage, "checked_rows", observed)
-            for stage in stages or (dolly.ingest.stage, dolly.clean.stage, dolly.prepare.stage):
+            for stage in (dolly.ingest.stage, dolly.clean.stage, dolly.prepare.stage):
                 stage.run(Context(config, self._state, self.tables, tracker, console, self._spark))
         return str(console.file.getvalue())
 
@@ -123,7 +123,6 @@ class Case:
     changed: dict[str, Any] = field(default_factory=dict)
 
 
-MANUAL = "# Crates\n\nHow crates are weighed, and who may lift them."
 EMPTY = {"instruction": "What does the empty crate weigh?", "output": ""}
 TWINS = [crate(4000, output=f"It weighs as much as a small {word} does.") for word in ("piano", "Piano")]
 REVERSED = [TWINS[0], *crates(1000, 12), EMPTY, *crates(1012, 12), TWINS[1]]
@@ -146,15 +145,17 @@ CASES = {
 
 
 def sources(folder: Path, *, after: bool) -> list[dict[str, Any]]:
-    """Writes the files, and gives their sources."""
+    """Writes the files, and gives their sources: at first also documents."""
     made = []
     for name, case in CASES.items():
         settings = case.settings | (case.changed if after else {})
         path = folder / f"{name}{settings.pop('file', '')}.json"
         path.write_text(json.dumps(case.after if after else case.before))
         made.append({"name": name, "path": str(path), "format": "json", **settings})
-    manual = folder / ("handbook.md" if after else "manual.md")
-    manual.write_text(MANUAL)
+    if after:
+        return made
+    manual = folder / "manual.md"
+    manual.write_text("# Crates\n\nHow crates are weighed, and who may lift them.")
     return [*made, {"name": "manual", "path": str(manual), "format": "documents"}]
 
 
@@ -164,7 +165,6 @@ class Homes:
 
     old: Home
     new: Home
-    sources: list[dict[str, Any]]
     selected_before: list[str]
     checked_again: set[str]
     unchanged: tuple[str, dict[str, int], dict[str, int]]
@@ -184,10 +184,10 @@ def homes(spark: Any, tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFact
     checked_again, versions = old.checked, old.versions()
     new.run(files)
     printed = old.run(files)
-    return Homes(old, new, files, selected_before, checked_again, (printed, versions, old.versions()))
+    return Homes(old, new, selected_before, checked_again, (printed, versions, old.versions()))
 
 
-@pytest.mark.parametrize("source", [*CASES, "manual"])
+@pytest.mark.parametrize("source", CASES)
 def test_the_tables_are_those_of_a_new_home(homes: Homes, source: str) -> None:
     tables = [name for name, table in TABLES.items() if "source" in [column.name for column in table.columns]]
     assert [name for name in tables if homes.old.rows(name, source) != homes.new.rows(name, source)] == []
@@ -215,11 +215,9 @@ def test_the_cases_hold_what_they_are_about(homes: Homes) -> None:
 
 
 def test_rows_with_the_same_content_are_not_checked_again(homes: Homes) -> None:
-    new = [row for case in CASES.values() if case.new for row in case.after]
-    assert homes.checked_again <= {row["instruction"] for row in new} | {
-        "# Crates\n\nHow crates are weighed, and who may lift them."
-    }
-    assert len(homes.checked_again) == sum(case.new for case in CASES.values()) + 1
+    new = {row["instruction"] for case in CASES.values() if case.new for row in case.after}
+    assert homes.checked_again <= new
+    assert len(homes.checked_again) == sum(case.new for case in CASES.values())
 
 
 def test_a_run_without_a_change_writes_nothing(homes: Homes) -> None:
@@ -228,6 +226,5 @@ def test_a_run_without_a_change_writes_nothing(homes: Homes) -> None:
     assert "checked: +0 ~0 -0" in printed
 
 
-def test_documents_end_with_their_last_source(homes: Homes) -> None:
-    homes.old.run(homes.sources[:-1], dolly.clean.stage)
-    assert homes.old.rows(SILVER_DOCUMENTS.name, "manual") == []
+def test_cleaned_documents_are_deleted_with_their_last_source(homes: Homes) -> None:
+    assert [homes.old.rows(name, "manual") for name in (CHECKED.name, SILVER_DOCUMENTS.name)] == [[], []]
