@@ -29,6 +29,7 @@ _CORPUS = (
 _LONGEST = (
     *("tests/test_pipeline.py", "ingest/test_stage.py", "clean/test_duplicates.py", "train/test_engine.py"),
     *("system/test_remote_state.py", "system/test_data_sets.py", "system/test_corpus.py", "system/test_extras.py"),
+    "system/test_changed_files.py",
 )
 
 

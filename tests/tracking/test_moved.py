@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("new", ["copy", "a copy with spaces, größer", "100% of h%41"])
+@pytest.mark.parametrize("new", ["copy", "a copy with spaces, größer", "100% of h"])
 def test_a_copy_writes_into_itself_and_reads_its_own_files(used: State, tmp_path: Path, new: str) -> None:
     shutil.copytree(used.home, tmp_path / new)
     before = contents(used.home)

@@ -23,7 +23,7 @@ from dolly.schema import CHECKED, DUPLICATE_PAIRS, REJECTED, SILVER_DOCUMENTS, T
 from dolly.state import State
 from dolly.tables import Tables
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 Rows = list[dict[str, str]]
 WORDS = ("amber", "basin", "cedar", "delta", "ember", "fjord", "glade", "heron", "islet", "jetty", "knoll", "larch")
