@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dolly.errors import ReconciliationError
 
-# Of an id: the first 16 of a rejected record are those of its file.
-SHOWN_DIGITS = 28
-
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from dolly.tracking import StageRun
+
+# Of an id: the first 16 of a rejected record are those of its file.
+SHOWN_DIGITS = 28
 
 # Rule → its meaning, as written to `rejected`.
 REASONS = {

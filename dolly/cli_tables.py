@@ -51,8 +51,9 @@ def rejected(
 
     columns = ["dataset", "stage", "source", "rule", "reason", "detail", "position", "example_id"]
     wanted = {"dataset": dataset, "rule": rule}
-    every = tables_of(home, config).find(REJECTED, prefix={}, columns=columns)
-    matching = [row for row in every if all(row[name] == value for name, value in wanted.items() if value)]
+    tables = tables_of(home, config)
+    begun = tables.find(REJECTED, prefix=wanted, columns=columns)
+    matching = [row for row in begun if all(row[name] == value for name, value in wanted.items() if value)]
     if rule:
         printed = Printed("id", "source", "position", "detail")
         for row in sorted(matching, key=lambda row: (row["source"], row["position"], row["example_id"])):
@@ -66,6 +67,7 @@ def rejected(
         return
     filters = [f"{name} {value}" for name, value in wanted.items() if value]
     console.print(f"nothing was rejected{' of ' if filters else ''}{', '.join(filters)}", markup=False)
+    every = tables.find(REJECTED, prefix={}, columns=list(wanted)) if filters else []
     for name in (name for name, value in wanted.items() if value and every):
         console.print(f"{name}s with rejected rows: {', '.join(sorted({row[name] for row in every}))}", markup=False)
 

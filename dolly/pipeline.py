@@ -91,14 +91,9 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
     if config.allow_network:
         os.environ["HF_HUB_OFFLINE"] = "0"
     state = State.of(config)
-    state.require_room()
-    require_for(config, state, stages)
-    if {"prepare", "train"} & set(stages):
-        require_trainable(locate(config.model.base, allow_network=config.allow_network))
+    _require_ready(config, state, stages)
     from dolly.tracking import Tracker
 
-    with java_watched(state.spark_log):
-        open_store(state.tables, lambda: config_session(config, state)).check()
     console = make_console()
     tables = Tables(state.tables, lambda: context.spark)
     tracker = Tracker(
@@ -128,6 +123,16 @@ def run_stages(config: Config, stages: tuple[str, ...], overrides: Sequence[str]
         finally:
             context.stop_spark()
     return RunResult(parent.run_id, headline(results), results)
+
+
+def _require_ready(config: Config, state: State, stages: tuple[str, ...]) -> None:
+    """Checks before any work all that a run needs but MLflow's store, which `Tracker` checks."""
+    state.require_room()
+    require_for(config, state, stages)
+    if {"prepare", "train"} & set(stages):
+        require_trainable(locate(config.model.base, allow_network=config.allow_network))
+    with java_watched(state.spark_log):
+        open_store(state.tables, lambda: config_session(config, state)).check()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -19,3 +20,13 @@ def at_sigterm(action: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def quiet_py4j() -> None:
+    """Keeps Py4J from logging tracebacks when a signal interrupts a call to Java; the command reports the signal."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_not_of_py4j)
+
+
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    return record.msg != "KeyboardInterrupt while sending command."  # Py4J logs it to the root logger

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from dolly.errors import EnvironmentFault
 from dolly.extras import require
 from dolly.installed import DELTA_COORDINATES, delta_jars, s3_jars
 from dolly.java import ADVICE, MINIMUM, find_java
+from dolly.signals import quiet_py4j
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +59,7 @@ def start_session(
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
-    _quiet_py4j()
+    quiet_py4j()
     settings = _settings(driver_memory=driver_memory, shuffle_partitions=shuffle_partitions, s3=s3)
     settings |= _own_folders(log.parent, conf)
     if archived := java_options(Path(os.environ["JAVA_HOME"])):
@@ -80,16 +80,6 @@ def start_session(
             expected="a JVM with the options of spark.conf",
             fix=f"read the end of {log}; most often an extraJavaOptions or spark.driver_memory that Java does not take",
         ) from error
-
-
-def _quiet_py4j() -> None:
-    """Keeps Py4J from logging tracebacks when a signal interrupts a call to Java; the command reports the signal."""
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    logging.getLogger().addFilter(_not_of_py4j)
-
-
-def _not_of_py4j(record: logging.LogRecord) -> bool:
-    return record.msg != "KeyboardInterrupt while sending command."  # Py4J logs it to the root logger
 
 
 def _choose_programs() -> None:

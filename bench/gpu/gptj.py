@@ -1,6 +1,6 @@
 """How fast GPT-J-6B and LLaMA-7B are fine-tuned on one GPU: tokens a second, MFU, peak memory, where a step goes.
 
-python -m bench.gpu.gptj [--runs gptj-full gptj-lora:compile gptj-full:trainer …] [--steps 6] [--block 2048]
+python -m bench.gpu.gptj [--runs gptj-full gptj-lora:compile gptj-full:trainer …] [--steps 10] [--block 2048]
 
 A run is a model and a method; after a colon, `compile` sets train.compile and `trainer` measures the peer instead:
 transformers' Trainer on DeepSpeed, which pads each batch of eight rows to its longest. Random weights of the models'

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from dolly.accounting import rejected_rows, require_equal, say_counts
 from dolly.clean.checked import checked_rows, document_rows, example_rows
-from dolly.clean.duplicates import candidate_pairs, near_pairs, stored_contents, with_other_keys
+from dolly.clean.duplicates import candidate_pairs, near_pairs
 from dolly.clean.reasons import REASONS
 from dolly.clean.settings import RowRules, row_rules
 from dolly.clean.silver import duplicates_rejected, silver_documents, silver_examples, with_verdicts
+from dolly.clean.stored_pairs import stored_contents, with_other_keys
 from dolly.clean.verdicts import cluster_members, verdicts
 from dolly.schema import (
     BRONZE_DOCUMENTS,

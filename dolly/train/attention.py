@@ -66,28 +66,15 @@ def packed_attention(
     if key.shape[1] != query.shape[1]:
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    # One split: its gradient is one concatenation, where slices would each make a gradient of full length.
-    parts = [torch.split(tensor, segments.lengths, dim=2) for tensor in (query, key, value)]
-    longest = max(segments.lengths)
     mask = None
+    longest = max(segments.lengths)
     if slopes is not None:
         mask = _alibi(slopes, longest).to(query.dtype)
     elif window is not None and window < longest:
         mask = _band(longest, window, query.device)
     attend = scaled_dot_product_attention if softcap is None else partial(_capped_attention, softcap=softcap)
-    outputs = [
-        attend(
-            q,
-            k,
-            v,
-            attn_mask=None if mask is None else mask[..., : q.shape[2], : q.shape[2]],
-            is_causal=mask is None,
-            scale=scale,
-            dropout_p=dropout,
-        )
-        for q, k, v in zip(*parts, strict=True)
-    ]
-    return torch.cat(outputs, dim=2).transpose(1, 2)
+    attend = partial(attend, scale=scale, dropout_p=dropout)
+    return _example_by_example(query, key, value, segments, mask=mask, attend=attend)
 
 
 def keep_out_of_compilation() -> None:
@@ -125,6 +112,26 @@ def _by_kernel(
     output = varlen_attn(query, key, value, segments.offsets, segments.offsets, longest, longest, **arguments)
     assert isinstance(output, torch.Tensor)
     return output[None]
+
+
+def _example_by_example(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    segments: Segments,
+    *,
+    mask: torch.Tensor | None,
+    attend: Callable[..., torch.Tensor],
+) -> torch.Tensor:
+    """Attends within each example, with the beginning of `mask`, or causally if it is None."""
+    # One split: its gradient is one concatenation, where slices would each make a gradient of full length.
+    parts = [torch.split(tensor, segments.lengths, dim=2) for tensor in (query, key, value)]
+    outputs = []
+    for q, k, v in zip(*parts, strict=True):
+        length = q.shape[2]
+        own = None if mask is None else mask[..., :length, :length]
+        outputs.append(attend(q, k, v, attn_mask=own, is_causal=own is None))
+    return torch.cat(outputs, dim=2).transpose(1, 2)
 
 
 def _capped_attention(

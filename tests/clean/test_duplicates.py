@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from dolly.clean.annotate import with_annotations
-from dolly.clean.duplicates import candidate_pairs, clusters, jaccard, near_pairs, stored_contents
+from dolly.clean.duplicates import candidate_pairs, clusters, jaccard, near_pairs
 from dolly.clean.shingles import ngrams, words
+from dolly.clean.stored_pairs import stored_contents
 from dolly.clean.verdicts import cluster_members, verdicts
 
 WORDS = ["".join(letters) for letters in itertools.product("bdfklmnprst", "aeiou", "bdfgklmnprst")]

@@ -15,6 +15,9 @@ from dolly.trainable import TRAINABLE
 pytestmark = pytest.mark.model
 
 LENGTHS = [7, 1, 19, 33, 2, 12]
+SMALL = {"vocab_size": 199}
+SHAPE = SMALL | {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6}
+GROUPED = SHAPE | {"num_key_value_heads": 2, "head_dim": 8}
 
 
 def config(family: str) -> Any:
@@ -34,9 +37,6 @@ def config(family: str) -> Any:
         Qwen3Config,
     )
 
-    small = {"vocab_size": 199}
-    shape = small | {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6}
-    grouped = shape | {"num_key_value_heads": 2, "head_dim": 8}
     return {
         "llama": lambda: LlamaConfig(
             hidden_size=48,
@@ -44,15 +44,15 @@ def config(family: str) -> Any:
             num_hidden_layers=3,
             num_attention_heads=6,
             num_key_value_heads=2,
-            **small,
+            **SMALL,
         ),
-        "gptj": lambda: GPTJConfig(n_embd=64, n_layer=3, n_head=4, rotary_dim=8, n_positions=128, **small),
-        "gptj_whole": lambda: GPTJConfig(n_embd=64, n_layer=3, n_head=4, rotary_dim=16, n_positions=128, **small),
+        "gptj": lambda: GPTJConfig(n_embd=64, n_layer=3, n_head=4, rotary_dim=8, n_positions=128, **SMALL),
+        "gptj_whole": lambda: GPTJConfig(n_embd=64, n_layer=3, n_head=4, rotary_dim=16, n_positions=128, **SMALL),
         "neox": lambda: GPTNeoXConfig(
-            hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, **small
+            hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, **SMALL
         ),
-        "bloom": lambda: BloomConfig(hidden_size=60, n_layer=3, n_head=6, **small),
-        "mistral": lambda: MistralConfig(sliding_window=5, **grouped),
+        "bloom": lambda: BloomConfig(hidden_size=60, n_layer=3, n_head=6, **SMALL),
+        "mistral": lambda: MistralConfig(sliding_window=5, **GROUPED),
         # The first layer has a window of 5 tokens, the second none; both bound the scores.
         "gemma2": lambda: Gemma2Config(
             sliding_window=5,
@@ -60,16 +60,16 @@ def config(family: str) -> Any:
             final_logit_softcapping=2.0,
             query_pre_attn_scalar=8,
             attn_implementation="eager",
-            **grouped,
+            **GROUPED,
         ),
-        "gemma3": lambda: Gemma3TextConfig(sliding_window=5, **grouped),
-        "cohere": lambda: CohereConfig(logit_scale=3.0, **grouped),
-        "granite": lambda: GraniteConfig(logits_scaling=0.2, **grouped),
-        "qwen3": lambda: Qwen3Config(**grouped),
-        "phi": lambda: PhiConfig(**shape),
-        "gpt2": lambda: GPT2Config(n_embd=48, n_layer=2, n_head=6, n_positions=128, **small),
+        "gemma3": lambda: Gemma3TextConfig(sliding_window=5, **GROUPED),
+        "cohere": lambda: CohereConfig(logit_scale=3.0, **GROUPED),
+        "granite": lambda: GraniteConfig(logits_scaling=0.2, **GROUPED),
+        "qwen3": lambda: Qwen3Config(**GROUPED),
+        "phi": lambda: PhiConfig(**SHAPE),
+        "gpt2": lambda: GPT2Config(n_embd=48, n_layer=2, n_head=6, n_positions=128, **SMALL),
         "opt": lambda: OPTConfig(
-            hidden_size=48, ffn_dim=96, num_hidden_layers=2, num_attention_heads=6, word_embed_proj_dim=48, **small
+            hidden_size=48, ffn_dim=96, num_hidden_layers=2, num_attention_heads=6, word_embed_proj_dim=48, **SMALL
         ),
     }[family]()
 
@@ -183,15 +183,7 @@ def test_these_families_are_verified(family: str) -> None:
 def test_a_model_whose_examples_influence_each_other_is_refused() -> None:
     from transformers import AutoModelForCausalLM, Lfm2Config
 
-    config = Lfm2Config(
-        vocab_size=199,
-        hidden_size=48,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        layer_types=["conv", "full_attention"],
-    )
+    config = Lfm2Config(**GROUPED, layer_types=["conv", "full_attention"])
     made = scaled(AutoModelForCausalLM.from_config(config))
     with pytest.raises(ModelError, match="lfm2, whose packed examples give other logits"):
         verify(made)
@@ -200,18 +192,7 @@ def test_a_model_whose_examples_influence_each_other_is_refused() -> None:
 def test_a_window_that_attention_is_not_told_of_is_refused() -> None:
     from transformers import AutoModelForCausalLM, Llama4TextConfig
 
-    config = Llama4TextConfig(
-        vocab_size=199,
-        hidden_size=48,
-        intermediate_size=48,
-        intermediate_size_mlp=48,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=8,
-        num_local_experts=2,
-        attention_chunk_size=8,
-    )
+    config = Llama4TextConfig(**GROUPED, intermediate_size_mlp=48, num_local_experts=2, attention_chunk_size=8)
     with pytest.raises(ModelError, match="llama4_text, whose attention has a mask of its own"):
         verify(AutoModelForCausalLM.from_config(config, attn_implementation="eager"))
 
@@ -219,18 +200,8 @@ def test_a_window_that_attention_is_not_told_of_is_refused() -> None:
 def test_attention_with_other_scores_is_refused() -> None:
     from transformers import AutoModelForCausalLM, GptOssConfig
 
-    config = GptOssConfig(
-        vocab_size=199,
-        hidden_size=48,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=8,
-        num_local_experts=2,
-        num_experts_per_tok=1,
-        layer_types=["full_attention", "full_attention"],
-    )
+    experts = {"num_local_experts": 2, "num_experts_per_tok": 1}
+    config = GptOssConfig(**GROUPED, **experts, layer_types=["full_attention", "full_attention"])
     with pytest.raises(ModelError, match="gpt_oss, whose attention has s_aux"):
         verify(AutoModelForCausalLM.from_config(config, attn_implementation="eager"))
 
