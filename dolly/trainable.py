@@ -21,6 +21,7 @@ TRAINABLE = {
     "mistral",
     "opt",
     "phi",
+    "qwen2",
     "qwen3",
 }
 _ATTENTION_LAYERS = {"full_attention", "sliding_attention"}

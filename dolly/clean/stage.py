@@ -32,6 +32,7 @@ from dolly.schema import (
     Table,
 )
 from dolly.tables import Changes
+from dolly.tables.arrow import arrow_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -93,7 +94,11 @@ def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> N
     known = _checked(context, ["dataset", "example_id", "input_hash", *_PLACE])
     first = known.isEmpty()
     checks = {"example": rules.checks, "document": rules.document_checks}
-    fresh = {kind: rows if first else rows.join(known, "input_hash", "left_anti") for kind, rows in bronze.items()}
+    fresh = bronze
+    if not first:
+        fresh = {kind: rows.join(known, "input_hash", "left_anti") for kind, rows in bronze.items()}
+        # Spark needs 20 s for a plan of all rules, whether it has rows or not.
+        fresh = {kind: rows for kind, rows in fresh.items() if not rows.isEmpty()}
     frames = [
         checked_rows(
             rows,
@@ -107,15 +112,14 @@ def _check(context: Context, bronze: dict[str, DataFrame], rules: RowRules) -> N
         )
         for kind, rows in fresh.items()
     ]
-    rows = _union(frames)
     if first:
-        changes = tables.merge(rows, CHECKED, scope=scope, writer=_WRITER)
+        changes = tables.merge(_union(frames), CHECKED, scope=scope, writer=_WRITER)
     else:
         places = _union([frame.select("input_hash", *_PLACE) for frame in bronze.values()])
         moved = places.join(known, places.columns, "left_anti").persist()
         few = moved.count() <= _BROADCAST_ROWS
         old = _checked(context).drop(*_PLACE)
-        rows = rows.unionByName(old.join(F.broadcast(moved) if few else moved, "input_hash")).persist()
+        rows = _union([*frames, old.join(F.broadcast(moved) if few else moved, "input_hash")]).persist()
         present = _union([frame.select("input_hash") for frame in bronze.values()])
         gone = known.join(present, "input_hash", "left_anti")
         gone = gone.join(rows.select("example_id"), "example_id", "left_anti")
@@ -199,11 +203,13 @@ def _write(context: Context, rows: DataFrame, table: Table) -> Changes:
     else:
         wanted = rows.select(key, "state").persist()
         changed = wanted.join(stored.select("state"), "state", "left_anti").persist()
-        few = changed.count() <= _BROADCAST_ROWS
+        count = changed.count()
         gone = stored.join(wanted.select("state"), "state", "left_anti").join(changed.select(key), key, "left_anti")
         states = changed.select("state")
-        rows = rows.join(F.broadcast(states) if few else states, "state", "left_semi")
-        changes = tables.merge(rows, table, gone=gone, scope=scope, writer=_WRITER)
+        rows = rows.join(F.broadcast(states) if count <= _BROADCAST_ROWS else states, "state", "left_semi")
+        # Spark's plan of these rows takes seconds, whether there are any or not.
+        none = arrow_schema(table.columns).empty_table()
+        changes = tables.merge(rows if count else none, table, gone=gone, scope=scope, writer=_WRITER)
         changed.unpersist()
         wanted.unpersist()
     context.say(f"{table.name}: {changes}")

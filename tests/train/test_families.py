@@ -34,6 +34,7 @@ def config(family: str) -> Any:
         MistralConfig,
         OPTConfig,
         PhiConfig,
+        Qwen2Config,
         Qwen3Config,
     )
 
@@ -65,6 +66,7 @@ def config(family: str) -> Any:
         "gemma3": lambda: Gemma3TextConfig(sliding_window=5, **GROUPED),
         "cohere": lambda: CohereConfig(logit_scale=3.0, **GROUPED),
         "granite": lambda: GraniteConfig(logits_scaling=0.2, **GROUPED),
+        "qwen2": lambda: Qwen2Config(**SHAPE, num_key_value_heads=2),
         "qwen3": lambda: Qwen3Config(**GROUPED),
         "phi": lambda: PhiConfig(**SHAPE),
         "gpt2": lambda: GPT2Config(n_embd=48, n_layer=2, n_head=6, n_positions=128, **SMALL),
@@ -86,6 +88,7 @@ FAMILIES = (
     "gemma3",
     "cohere",
     "granite",
+    "qwen2",
     "qwen3",
     "phi",
     "gpt2",

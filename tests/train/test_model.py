@@ -122,3 +122,17 @@ def test_gradient_checkpointing_changes_no_gradient(tiny_base: Path) -> None:
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_gelu_as_one_operation_changes_the_loss_and_gradients_by_rounding_only(tiny_gptj: Path) -> None:
+    fused = built(tiny_gptj)
+    plain, _ = load_for_prompt(str(tiny_gptj), prompt=Prompt(), dtype="float32")
+    kinds = {type(module).__name__ for module in fused.modules()}
+    assert "GELU" in kinds
+    assert "NewGELUActivation" not in kinds
+    assert "NewGELUActivation" in {type(module).__name__ for module in plain.modules()}
+    for model in (fused, plain):
+        LanguageModelLoss(model)(**tensors_of(ROWS)).backward()
+    wanted = dict(plain.named_parameters())
+    for name, parameter in fused.named_parameters():
+        torch.testing.assert_close(parameter.grad, wanted[name].grad, rtol=1e-4, atol=1e-5)
