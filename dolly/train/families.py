@@ -9,6 +9,7 @@ computes on each example alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ def install(model: Any) -> Callable[[Segments], None]:
         packed = {"gptj": GPTJPackedAttention, "bloom": BloomPackedAttention}[family]
         for module in modules:
             if not isinstance(module, packed):
-                module.__class__ = type(type(module).__name__, (packed, type(module)), {})
+                module.__class__ = _packed_class(packed, type(module))
     elif not getattr(model, "_supports_attention_backend", False):
         raise not_trainable(family, "attention can't be replaced")
     model.config._attn_implementation = NAME
@@ -58,6 +59,12 @@ def install(model: Any) -> Callable[[Segments], None]:
             module.segments = segments
 
     return set_segments
+
+
+@cache
+def _packed_class(packed: type[nn.Module], original: type[nn.Module]) -> type[nn.Module]:
+    """One class for all layers: torch.compile compiles a layer anew for each class that it meets."""
+    return type(original.__name__, (packed, original), {})
 
 
 def _interface(

@@ -211,3 +211,13 @@ def test_attention_with_other_scores_is_refused() -> None:
 
 def test_the_families_that_are_trained_without_a_look_at_their_class_are_the_compared_ones() -> None:
     assert {config(family).model_type for family in FAMILIES} == TRAINABLE
+
+
+@pytest.mark.parametrize("family", ["gptj", "bloom"])
+def test_all_layers_and_models_of_a_family_have_one_class_of_attention(family: str) -> None:
+    """torch.compile compiles a layer anew for each class that it meets, and gives up after eight."""
+    made = [model(family), model(family)]
+    for one in made:
+        install(one)
+    classes = {type(m) for one in made for m in one.modules() if type(m).__name__.endswith("Attention")}
+    assert len(classes) == 1
