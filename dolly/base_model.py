@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from dolly.checksums import Checksums
 from dolly.errors import EnvironmentFault, ModelError
 from dolly.installed import installed_model
 from dolly.prompts import Prompt
+
+_CONTEXT = 2048  # tokens, of models that name no limit
 
 
 def locate(base: str, *, allow_network: bool) -> str:
@@ -131,12 +134,30 @@ def load_for_prompt(location: str, *, dtype: str, prompt: Prompt, four_bit: bool
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
     """Tokens that end an answer: first the prompt's, then those of the published base model."""
+    settings = [model.config, *filter(None, [model.generation_config])]
+    return _stop_ids([settings.eos_token_id for settings in settings], tokenizer)
+
+
+def stop_ids_of_files(folder: Path, tokenizer: Any) -> list[int]:
+    """As `stop_ids`, without loading the model."""
+    generation = folder / "generation_config.json"
+    settings = json.loads(generation.read_text()) if generation.is_file() else {}
+    return _stop_ids([load_config(str(folder)).eos_token_id, settings.get("eos_token_id")], tokenizer)
+
+
+def _stop_ids(named: Iterable[int | list[int] | None], tokenizer: Any) -> list[int]:
     special = set(tokenizer.all_special_ids)
     special |= {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
-    settings = [model.config, *filter(None, [model.generation_config])]
     # An id that is no special token is a default of the architecture, and an ordinary word in this vocabulary.
-    named = [token for source in settings for token in _as_list(source.eos_token_id) if token in special]
-    return list(dict.fromkeys([tokenizer.eos_token_id, *named]))
+    ends = [token for ids in named for token in _as_list(ids) if token in special]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *ends]))
+
+
+def context_length(config: Any) -> int:
+    """Maximum number of tokens of prompt and answer; `config` is the one of transformers."""
+    # BLOOM's positions have no limit, but its config names the length of its training.
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "seq_length", None)
+    return int(found or _CONTEXT)
 
 
 def _end_answers_by(model: Any, tokenizer: Any) -> None:

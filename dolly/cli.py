@@ -139,9 +139,8 @@ def ask(
 
     connect(state_of(home, config))
     loaded, _ = load_registered(model or only_model(), alias=alias)
-    ids = loaded.prompt_ids([{"role": "user", "content": question}])
-    answer = loaded.generate(ids, max_new_tokens=max_tokens, temperature=0, top_p=1, seed=None)
-    console.print(loaded.text(list(answer)), markup=False)
+    (answer,) = loaded.answers([[{"role": "user", "content": question}]], max_new_tokens=max_tokens)
+    console.print(answer, markup=False)
 
 
 _commands: list[Callable[..., None]] = [cli_tables.tables, cli_tables.rows, cli_tables.rejected, cli_tables.maintain]

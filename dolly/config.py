@@ -110,6 +110,21 @@ class Serve(Section):
     host: str = "127.0.0.1"
     port: int = Field(8808, ge=0, le=65535, description="0: any free port")
     max_new_tokens: int = Field(256, ge=1, description="upper limit a request may ask for")
+    engine: Literal["auto", "openvino", "transformers"] = Field(
+        "auto", description="auto: OpenVINO; transformers on a GPU, and for models that OpenVINO can't serve"
+    )
+    precision: Literal["fp32", "int8"] = Field("fp32", description="of OpenVINO's weights; int8 can change answers")
+    cache_gib: float = Field(2.0, gt=0, description="size of OpenVINO's cache of keys and values, in GiB")
+    running: int = Field(32, ge=1, description="maximum number of answers that are generated at once")
+    waiting: int = Field(64, ge=0, description="maximum number of requests that wait; others get 429")
+    wait_seconds: float = Field(30.0, gt=0, description="the longest wait; then 503")
+    answer_seconds: float = Field(300.0, gt=0, description="the longest time for an answer; then 503")
+    body_bytes: int = Field(1 << 20, ge=1024, description="maximum size of a request; larger ones get 413")
+    end_seconds: int = Field(10, ge=1, description="time that running answers get when the server is asked to end")
+    models: list[str] = Field(
+        default_factory=list, description="NAME@ALIAS of more registered models that are served too"
+    )
+    refresh_seconds: float = Field(10.0, gt=0, description="between two looks whether an alias has moved")
 
 
 # Schemes of the object stores, and of MLflow's artifact stores.

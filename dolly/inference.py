@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dolly.base_model import load_for_prompt, load_model, load_tokenizer, stop_ids
-from dolly.errors import ModelError
+from dolly.base_model import context_length, load_for_prompt, load_model, load_tokenizer, stop_ids
+from dolly.card import read_card, trained_prompt
 from dolly.prompts import Message, Prompt
-
-CARD = "dolly.json"
-_Choice = Callable[[torch.Tensor], list[int]]
 
 
 class ChatModel:
@@ -37,6 +34,7 @@ class ChatModel:
         self.model, self.tokenizer, self.prompt = model.eval().to(self.device), tokenizer, prompt
         self.card = card or {}
         self.stop_ids = frozenset(stop_ids(model, tokenizer))
+        self.context_length = context_length(model.config)
         parameters = inspect.signature(model.forward).parameters
         self._positions = "position_ids" in parameters
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
@@ -54,15 +52,7 @@ class ChatModel:
         Raises:
             ModelError: this version of the code renders its prompt differently.
         """
-        card = json.loads((folder / CARD).read_text())
-        stored = card["prompt"]
-        prompt = Prompt(stored["format"], stored["system"])
-        if prompt.sha256 != stored["sha256"]:
-            raise ModelError(
-                found=f"{folder} was trained with the prompt template {stored['sha256'][:12]}",
-                expected=f"{prompt.sha256[:12]}, which this version of dolly renders",
-                fix="serve it with the version of dolly that trained it, or train it again",
-            )
+        card, prompt = read_card(folder), trained_prompt(folder)
         model = load_model(str(folder), dtype=card.get("dtype") or _stored_dtype(folder))
         return cls(model, load_tokenizer(str(tokenizer or folder)), prompt, card=card)
 
@@ -75,54 +65,42 @@ class ChatModel:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch of conversations, the same as for each conversation alone."""
-        prompts = [self.prompt_ids(messages) for messages in questions]
-        ids: list[list[int]] = [[] for _ in prompts]
-        for step in self._decode(prompts, max_new_tokens=max_new_tokens, choose=_likeliest):
-            for row, token in step.items():
-                ids[row].append(token)
-        return [self.text(row) for row in ids]
+        """Greedy answers to a batch of conversations, the same as for each conversation alone.
 
-    def generate(
-        self,
-        prompt_ids: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-    ) -> Iterator[int]:
-        """Yields the tokens of one answer, without its stop token.
-
-        Args:
-            prompt_ids: from `prompt_ids`.
-            max_new_tokens: maximum number of tokens.
-            temperature: 0 takes the likeliest token.
-            top_p: sample from the likeliest tokens that together have this probability.
-            seed: makes sampling repeatable.
+        An answer ends where the model's context does.
         """
-        choose = _likeliest if temperature == 0 else _sampler(temperature, top_p, seed)
-        for step in self._decode([prompt_ids], max_new_tokens=max_new_tokens, choose=choose):
-            yield step[0]
+        prompts = [self.prompt_ids(messages) for messages in questions]
+        answers: list[list[int]] = [[] for _ in prompts]
+        unfinished = set(range(len(prompts)))
+        steps = self.logits(prompts)
+        tokens = _likeliest(next(steps))
+        for step in range(max_new_tokens):
+            unfinished = {row for row in unfinished if tokens[row] not in self.stop_ids}
+            for row in unfinished:
+                answers[row].append(tokens[row])
+            unfinished = {row for row in unfinished if len(prompts[row]) + len(answers[row]) < self.context_length}
+            if not unfinished or step == max_new_tokens - 1:
+                break
+            tokens = _likeliest(steps.send(tokens))
+        return [self.text(row) for row in answers]
 
     @torch.inference_mode()
-    def _decode(
-        self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, choose: _Choice
-    ) -> Iterator[dict[int, int]]:
-        """Yields the next token of each unfinished answer, by the prompt's index in `prompts`."""
+    def logits(self, prompts: Sequence[Sequence[int]]) -> Generator[torch.Tensor, list[int], None]:
+        """Yields the logits `(prompts, vocabulary)` of the next tokens; is sent the tokens that were chosen.
+
+        Prompts are padded on the left, which changes no logits but by rounding. Rows that go on after the end of the
+        context, because others have not ended, have logits of no meaning.
+        """
         step, mask = _padded(prompts, self.device)
-        cache, unfinished = None, set(range(len(prompts)))
-        for _ in range(max_new_tokens):
+        cache = None
+        while True:
             inputs: dict[str, Any] = {"attention_mask": mask, **self._last_only}
             if self._positions:
-                inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step.shape[1] :]
+                positions = (mask.cumsum(dim=1) - 1).clamp(min=0, max=self.context_length - 1)
+                inputs["position_ids"] = positions[:, -step.shape[1] :]
             output = self.model(input_ids=step, past_key_values=cache, use_cache=True, **inputs)
             cache = output.past_key_values
-            tokens = choose(output.logits[:, -1].float())
-            unfinished = {row for row in unfinished if tokens[row] not in self.stop_ids}
-            if not unfinished:
-                return
-            yield {row: tokens[row] for row in sorted(unfinished)}
+            tokens = yield output.logits[:, -1]
             step = torch.tensor(tokens, device=self.device)[:, None]
             mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
 
@@ -140,22 +118,8 @@ def _padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[tor
 
 def _likeliest(logits: torch.Tensor) -> list[int]:
     """The likeliest token of each row of logits `(rows, vocabulary)`."""
-    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    tokens: list[int] = logits.float().argmax(dim=-1).tolist()
     return tokens
-
-
-def _sampler(temperature: float, top_p: float, seed: int | None) -> _Choice:
-    """A function that draws a token for each row of logits `(rows, vocabulary)`."""
-    # On the CPU, so that a seed draws the same on any device.
-    generator = torch.Generator().manual_seed(seed) if seed is not None else None
-
-    def choose(logits: torch.Tensor) -> list[int]:
-        chances, tokens = torch.softmax(logits.cpu() / temperature, dim=-1).sort(descending=True)
-        chances[chances.cumsum(dim=-1) - chances >= top_p] = 0
-        drawn: list[int] = tokens.gather(1, torch.multinomial(chances, 1, generator=generator))[:, 0].tolist()
-        return drawn
-
-    return choose
 
 
 def _stored_dtype(folder: Path) -> str:

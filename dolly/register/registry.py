@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,34 +78,74 @@ def version_tags(name: str, version: str) -> dict[str, str]:
     return dict(mlflow.MlflowClient().get_model_version(name, version).tags)
 
 
-def load_registered(uri_name: str, *, alias: str = CHAMPION) -> tuple[ChatModel, str]:
-    """Loads the model that an alias points at; returns it with its version.
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A registered version and its files on this machine.
+
+    Args:
+        name: of the registered model.
+        version: its version.
+        tags: of the version, see `version_tags`.
+        folder: weights, config and card.
+        tokenizer: folder of the tokenizer.
+    """
+
+    name: str
+    version: str
+    tags: dict[str, str]
+    folder: Path
+    tokenizer: Path
+
+
+def find_registered(name: str, *, alias: str = CHAMPION) -> RegisteredModel:
+    """Finds the version that an alias points at, and brings its files to this machine if they are elsewhere.
 
     Raises:
-        ModelError: no such model or alias, or its files can't be read.
+        ModelError: no such model or alias.
+    """
+    import mlflow
+
+    version = aliased_version(name, alias)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
+    tags = version_tags(name, version)
+    return RegisteredModel(name, version, tags, folder / "model", folder / "components" / "tokenizer")
+
+
+def aliased_version(name: str, alias: str) -> str:
+    """The version that an alias points at.
+
+    Raises:
+        ModelError: no such model or alias.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
 
     client = mlflow.MlflowClient()
     try:
-        version = client.get_model_version_by_alias(uri_name, alias).version
+        return str(client.get_model_version_by_alias(name, alias).version)
     except MlflowException as error:
         names = [model.name for model in client.search_registered_models()]
         registered = ", ".join(names) or "none"
-        if uri_name in names:
-            aliases = client.get_registered_model(uri_name).aliases
-            registered = f"{uri_name} with {', '.join(sorted(aliases)) or 'no alias'}"
+        if name in names:
+            aliases = client.get_registered_model(name).aliases
+            registered = f"{name} with {', '.join(sorted(aliases)) or 'no alias'}"
         raise ModelError(
-            found=f"no registered model {uri_name}@{alias} (registered: {registered})",
+            found=f"no registered model {name}@{alias} (registered: {registered})",
             expected="a model that passed the gate",
             fix="run dolly run CONFIG, or name another model or alias",
         ) from error
+
+
+def load_registered(name: str, *, alias: str = CHAMPION) -> tuple[ChatModel, str]:
+    """Loads the model that an alias points at; returns it with its version.
+
+    Raises:
+        ModelError: no such model or alias, or its files can't be read.
+    """
+    found = find_registered(name, alias=alias)
     from dolly.inference import ChatModel  # imports torch, so only once there is something to load
 
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{uri_name}/{version}"))
-    model = ChatModel.from_trained(folder / "model", tokenizer=folder / "components" / "tokenizer")
-    return model, str(version)
+    return ChatModel.from_trained(found.folder, tokenizer=found.tokenizer), found.version
 
 
 def only_model() -> str:

@@ -1,180 +1,229 @@
-"""The HTTP server: one model, one request at a time, answers whole or streamed."""
+"""The HTTP server: OpenAI's API over the registered models."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import anyio
 from fastapi import FastAPI, Request
-from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
 
-from dolly.errors import DollyError
-from dolly.inference import ChatModel
-from dolly.serve.api import ChatRequest
+from dolly.serve.admission import Admission
+from dolly.serve.answers import Piece, Task, generate
+from dolly.serve.api import ChatRequest, CompletionRequest, Generation, parse
+from dolly.serve.body import read_body
+from dolly.serve.clients import ClientGone, EventStream, unless_gone
+from dolly.serve.conversation import conversation
+from dolly.serve.engines.base import Sampling
+from dolly.serve.errors import Refusal
+from dolly.serve.metrics import Metrics
+from dolly.serve.models import Models
+from dolly.serve.openapi import describe
+from dolly.serve.responses import ChatFormat, CompletionFormat, Format, Writer
+from dolly.serve.served import ServedModel
 
-_CHARACTERS_OF_TOKEN = 128  # at most; longer texts are refused without being tokenised
+_CHARACTERS_OF_TOKEN = 128  # at most; a longer text is refused without being tokenised
 
 
-def make_app(model: ChatModel, *, name: str, version: str, max_new_tokens: int) -> FastAPI:
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all together, may take.
+
+    Args:
+        new_tokens: maximum number of tokens of an answer.
+        body_bytes: maximum size of a request's body.
+        running: maximum number of answers that are generated at once.
+        waiting: maximum number of requests that wait for a place.
+        wait_seconds: the longest wait.
+        answer_seconds: the longest time for an answer, the wait not included.
+    """
+
+    new_tokens: int = 256
+    body_bytes: int = 1 << 20
+    running: int = 32
+    waiting: int = 64
+    wait_seconds: float = 30.0
+    answer_seconds: float = 300.0
+
+
+def make_app(models: Models, limits: Limits, *, lifespan: Callable[[], AsyncGenerator[None]] | None = None) -> FastAPI:
     """Builds the server.
 
     Args:
-        model: answers the questions.
-        name: the model's name in the API.
-        version: its registry version.
-        max_new_tokens: maximum number of tokens generated for one request.
+        models: answer the requests.
+        limits: of requests.
+        lifespan: runs beside the server, from its start to its end.
     """
-    app = FastAPI(title="dolly", docs_url=None, redoc_url=None)
-    completions = Completions(model, name=name, max_new_tokens=max_new_tokens)
 
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        return {"status": "ok", "model": name, "version": version}
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncGenerator[None]:
+        async with asynccontextmanager(lifespan)() if lifespan else _nothing():
+            yield
 
-    @app.get("/v1/models")
-    def models() -> dict[str, Any]:
-        return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "dolly"}]}
-
-    @app.post("/v1/chat/completions", response_model=None)
-    async def chat(request: ChatRequest, http: Request) -> JSONResponse | StreamingResponse:
-        if request.model not in (None, name):
-            return _refusal(404, f"found no model {request.model!r}; this server has {name!r}", "model_not_found")
-        if not any(message.role == "user" for message in request.messages):
-            return _refusal(400, "found no user message; expected at least one", "invalid_request_error")
-        limit = getattr(model.model.config, "max_position_embeddings", None)
-        characters = sum(len(message.content) for message in request.messages)
-        if limit and characters > limit * _CHARACTERS_OF_TOKEN:
-            return _refusal(400, f"found {characters} characters; expected fewer than {limit} tokens", "context_length")
-        prompt = await run_in_threadpool(model.prompt_ids, [message.model_dump() for message in request.messages])
-        if limit and len(prompt) >= limit:
-            return _refusal(400, f"found {len(prompt)} prompt tokens; expected fewer than {limit}", "context_length")
-        if request.stream:
-            return _Stream(completions.stream(request, prompt))
-        return JSONResponse(await completions.whole(request, prompt, client_left=http.is_disconnected))
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
-        return _refusal(400, faults, "invalid_request_error")
-
-    @app.exception_handler(DollyError)
-    def refused(_: Request, error: DollyError) -> JSONResponse:
-        return _refusal(400, str(error), "invalid_request_error")
-
+    app = FastAPI(title="dolly", docs_url=None, redoc_url=None, lifespan=life)
+    api = Api(models, limits)
+    app.state.api = api
+    for path, handler in (("/health", api.health), ("/ready", api.ready), ("/metrics", api.metrics_page)):
+        app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route("/v1/models", api.list_models, methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route("/v1/models/{name}", api.show_model, methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route("/v1/chat/completions", api.chat, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/completions", api.complete, methods=["POST"], response_model=None)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(ClientGone, _nobody)
+    app.add_exception_handler(Exception, _unexpected)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 
 
-class _Stream(StreamingResponse):
-    """Server-sent events; closes their generator also if the client leaves, so that it gives the model free."""
+@asynccontextmanager
+async def _nothing() -> AsyncGenerator[None]:
+    yield
 
-    def __init__(self, events: AsyncGenerator[str]) -> None:
-        super().__init__(events, media_type="text/event-stream")
-        self._events = events
 
-    async def __call__(self, *arguments: Any) -> None:
+class Api:
+    """The routes."""
+
+    def __init__(self, models: Models, limits: Limits) -> None:
+        self.models, self._limits = models, limits
+        self.admission = Admission(running=limits.running, waiting=limits.waiting, seconds=limits.wait_seconds)
+        self.metrics = Metrics(self.admission)
+
+    async def health(self) -> JSONResponse:
+        """Does the process answer?"""
+        model = self.models.default
+        return JSONResponse({"status": "ok", "model": model.name, "version": model.version})
+
+    async def ready(self) -> JSONResponse:
+        """Can every model answer?"""
+        away = [key for key, model in self.models.served.items() if not model.engine.ready]
+        if away:
+            raise Refusal(503, f"{', '.join(away)} can't answer now", retry_after=2)
+        return JSONResponse({"status": "ready"})
+
+    async def metrics_page(self) -> Response:
+        """Counters for Prometheus."""
+        return PlainTextResponse(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def list_models(self) -> JSONResponse:
+        """The served models."""
+        listed = [_description(key, model) for key, model in self.models.served.items()]
+        return JSONResponse({"object": "list", "data": listed})
+
+    async def show_model(self, name: str) -> JSONResponse:
+        """One of them."""
+        model = self.models.find(name)
+        key = next(key for key, served in self.models.served.items() if served is model)
+        return JSONResponse(_description(key, model))
+
+    async def chat(self, http: Request) -> Response:
+        """An answer to a conversation."""
+        request = parse(ChatRequest, await read_body(http, limit=self._limits.body_bytes))
+        model = self.models.find(request.model)
+        tools = request.tools if request.tool_choice != "none" else []
+        turns = conversation(request.messages, tools, default_system=model.prompt.system)
+        self._require_short(model, sum(len(turn["content"]) for turn in turns))
+        ids = await asyncio.to_thread(model.prompt_ids, turns)
+        task = self._task(request, model, [ids], request.limit, param="messages")
+        return await self._answer(http, request, ChatFormat(request, task), task)
+
+    async def complete(self, http: Request) -> Response:
+        """A continuation of a text."""
+        request = parse(CompletionRequest, await read_body(http, limit=self._limits.body_bytes))
+        model = self.models.find(request.model)
+        prompts = []
+        for prompt in request.prompts:
+            if isinstance(prompt, str):
+                self._require_short(model, len(prompt))
+                prompts.append(await asyncio.to_thread(model.plain_ids, prompt))
+            else:
+                model.require_tokens(prompt)
+                prompts.append(prompt)
+        task = self._task(request, model, prompts, request.limit, param="prompt")
+        return await self._answer(http, request, CompletionFormat(request, task), task)
+
+    async def _answer(self, http: Request, request: Generation, form: Format, task: Task) -> Response:
+        writer = Writer(form, task, request)
+        pieces = self._pieces(task)
+        if not request.stream:
+            return JSONResponse(await unless_gone(http.receive, writer.whole(pieces)))
+        # Until the first piece, an error has a status of its own.
         try:
-            await super().__call__(*arguments)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._events.aclose()
+            first = await unless_gone(http.receive, anext(pieces))
+        except BaseException:
+            await pieces.aclose()
+            raise
+        return EventStream(writer.events(pieces, first))
+
+    async def _pieces(self, task: Task) -> AsyncGenerator[Piece]:
+        with self.models.in_use(task.model), self.metrics.request(task) as note:
+            async for piece in generate(task, self.admission, seconds=self._limits.answer_seconds):
+                note(piece)
+                yield piece
+
+    def _task(
+        self, request: Generation, model: ServedModel, prompts: list[list[int]], limit: int | None, *, param: str
+    ) -> Task:
+        longest, context = max(map(len, prompts)), model.engine.context_length
+        if not min(map(len, prompts)):
+            raise Refusal(400, f"{param}: found an empty prompt; expected at least one token", param=param)
+        if longest >= context:
+            text = f"{param}: found {longest} prompt tokens; expected fewer than {context}"
+            raise Refusal(400, text, param=param, code="context_length_exceeded")
+        if len(prompts) * request.n > self._limits.running:
+            text = f"n: found {len(prompts) * request.n} answers; expected at most {self._limits.running}"
+            raise Refusal(400, text, param="n")
+        sampling = Sampling(
+            max_tokens=min(limit or self._limits.new_tokens, self._limits.new_tokens, context - longest),
+            stop_ids=model.stop_ids,
+            temperature=request.heat,
+            top_p=request.top_p,
+            presence_penalty=request.presence_penalty,
+            frequency_penalty=request.frequency_penalty,
+            seed=request.seed,
+        )
+        return Task(model, prompts, sampling, choices=request.n, stop=request.stops)
+
+    def _require_short(self, model: ServedModel, characters: int) -> None:
+        limit = model.engine.context_length
+        if characters > limit * _CHARACTERS_OF_TOKEN:
+            text = f"found {characters} characters; expected fewer than {limit} prompt tokens"
+            raise Refusal(400, text, code="context_length_exceeded")
 
 
-class Completions:
-    """Answers requests with one model, one after another in the order in which they came.
-
-    Requests wait in the event loop: if they waited in threads, a hundred of them would leave no thread to generate in.
-    """
-
-    def __init__(self, model: ChatModel, *, name: str, max_new_tokens: int) -> None:
-        self._model, self._name, self._limit = model, name, max_new_tokens
-        self._lock = asyncio.Lock()
-
-    async def whole(
-        self, request: ChatRequest, prompt: list[int], *, client_left: Callable[[], Awaitable[bool]]
-    ) -> dict[str, Any]:
-        """One response with the whole answer; cut short once the client has left."""
-        ids: list[int] = []
-        async with self._tokens(request, prompt) as tokens:
-            async for token in tokens:
-                ids.append(token)
-                if await client_left():
-                    break
-        choice: dict[str, Any] = {
-            "index": 0,
-            "message": {"role": "assistant", "content": self._model.text(ids)},
-            "finish_reason": self._finish(request, len(ids)),
-        }
-        body = self._head("chat.completion") | {
-            "choices": [choice],
-            "usage": {
-                "prompt_tokens": len(prompt),
-                "completion_tokens": len(ids),
-                "total_tokens": len(prompt) + len(ids),
-            },
-        }
-        if request.return_token_ids:
-            body["prompt_token_ids"] = prompt
-            choice["token_ids"] = ids
-        return body
-
-    async def stream(self, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[str]:
-        """Yields the answer as server-sent events, one piece of text each."""
-        head = self._head("chat.completion.chunk")
-
-        def event(delta: dict[str, str], finish: str | None = None) -> str:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            return f"data: {json.dumps(head | {'choices': [choice]})}\n\n"
-
-        yield event({"role": "assistant", "content": ""})
-        ids: list[int] = []
-        sent = ""
-        async with self._tokens(request, prompt) as tokens:
-            async for token in tokens:
-                ids.append(token)
-                text = self._model.text(ids)
-                # A character can take several tokens; an incomplete one decodes to U+FFFD.
-                if len(text) > len(sent) and not text.endswith("\ufffd"):
-                    yield event({"content": text[len(sent) :]})
-                    sent = text
-        yield event({}, self._finish(request, len(ids)))
-        yield "data: [DONE]\n\n"
-
-    @asynccontextmanager
-    async def _tokens(self, request: ChatRequest, prompt: list[int]) -> AsyncGenerator[AsyncIterator[int]]:
-        """The answer's tokens, once the model is free; the model is free again at the end of the block."""
-        async with self._lock:
-            tokens = self._model.generate(
-                prompt,
-                max_new_tokens=self._budget(request),
-                temperature=request.temperature,
-                top_p=request.top_p,
-                seed=request.seed,
-            )
-            yield iterate_in_threadpool(tokens)
-
-    def _budget(self, request: ChatRequest) -> int:
-        requested = request.max_completion_tokens or request.max_tokens or self._limit
-        return min(requested, self._limit)
-
-    def _finish(self, request: ChatRequest, tokens: int) -> str:
-        return "length" if tokens >= self._budget(request) else "stop"
-
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "object": kind,
-            "created": int(time.time()),
-            "model": self._name,
-        }
+def _description(key: str, model: ServedModel) -> dict[str, Any]:
+    name, _, alias = key.partition("@")
+    return {
+        "id": name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": "dolly",
+        "alias": alias,
+        "version": model.version,
+        "engine": model.engine.name,
+        "context_length": model.engine.context_length,
+    }
 
 
-def _refusal(status: int, message: str, kind: str) -> JSONResponse:
-    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": kind}}, status)
+async def _refused(_: Request, refusal: Any) -> Response:
+    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+
+
+async def _unrouted(request: Request, error: Any) -> Response:
+    text = f"found {request.method} {request.url.path}: {error.detail}"
+    refusal = Refusal(error.status_code, text)
+    return JSONResponse(refusal.body, refusal.status, headers={**refusal.headers, **(error.headers or {})})
+
+
+async def _nobody(_: Request, __: Any) -> Response:
+    return Response(status_code=499)  # the client has gone and does not read it
+
+
+async def _unexpected(_: Request, __: Any) -> Response:
+    refusal = Refusal(500, "unexpected error; it is in the server's log")
+    return JSONResponse(refusal.body, refusal.status)

@@ -12,7 +12,6 @@ from typing import Any
 from dolly.errors import EnvironmentFault
 
 _START_SECONDS = 30
-_END_SECONDS = 30  # that answers in progress get when the server is asked to end
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -35,15 +34,15 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve_forever(app: Any, listener: socket.socket) -> None:
-    """Serves until interrupted."""
-    _uvicorn(app).run(sockets=[listener])
+def serve_forever(app: Any, listener: socket.socket, *, end_seconds: int) -> None:
+    """Serves until interrupted; running answers then get some seconds to end."""
+    _server(app, end_seconds).run(sockets=[listener])
 
 
 @contextmanager
 def serving(app: Any, listener: socket.socket) -> Iterator[str]:
     """Serves in a thread while the block runs; yields the server's address."""
-    server = _uvicorn(app)
+    server = _server(app, _START_SECONDS)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + _START_SECONDS
@@ -57,8 +56,13 @@ def serving(app: Any, listener: socket.socket) -> Iterator[str]:
         thread.join(_START_SECONDS)
 
 
-def _uvicorn(app: Any) -> Any:
+def _server(app: Any, end_seconds: int) -> Any:
     import uvicorn
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_END_SECONDS)
-    return uvicorn.Server(config)
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.api.admission.drain()
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=end_seconds)
+    return Server(config)

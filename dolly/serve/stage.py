@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dolly.config import Config
 from dolly.errors import ModelError
 from dolly.evaluate.questions import Question, held_out_questions
-from dolly.register.registry import CHAMPION, load_registered, version_tags
+from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
 from dolly.result import StageResult
 from dolly.serve.server import bind, serve_forever, serving
 from dolly.state import State
 from dolly.tracking import connect
 
 if TYPE_CHECKING:
-    from dolly.inference import ChatModel
     from dolly.pipeline import Context
     from dolly.prompts import Message
+    from dolly.serve.app import Limits
+    from dolly.serve.served import ServedModel
 
 _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell me?"}]
 
@@ -33,11 +35,15 @@ def run(context: Context) -> StageResult:
     config = context.config
     name = config.register_.name
     with context.tracker.stage("serve") as stage:
-        model, version = load_registered(name)
-        question = _question(context, name, version)
-        messages = question.messages if question else _ANY_QUESTION
-        body = _ask(model, config, messages, name=name, version=version)
-        expected = question.prompt_ids if question else model.prompt_ids(messages)
+        served = load(f"{name}@{CHAMPION}", config, context.state, context.say)
+        try:
+            version = served.version
+            question = _question(context, name, version)
+            messages = question.messages if question else _ANY_QUESTION
+            body = _ask(served, config, messages)
+            expected = question.prompt_ids if question else served.prompt_ids(messages)
+        finally:
+            served.engine.close()
         if body["prompt_token_ids"] != expected:
             raise ModelError(
                 found=f"the served {name} version {version} encodes a held-out question otherwise than its training",
@@ -45,10 +51,11 @@ def run(context: Context) -> StageResult:
                 fix="this is a defect of the server: run with --debug",
             )
         asked, answer = messages[-1]["content"], body["choices"][0]["message"]["content"]
-        stage.tags({"model": name, "version": version, "question": asked, "answer": answer})
-        context.say(f"{name}@{CHAMPION} (version {version}) was asked over HTTP: {asked}")
+        engine = served.engine.name
+        stage.tags({"model": name, "version": version, "engine": engine, "question": asked, "answer": answer})
+        context.say(f"{name}@{CHAMPION} (version {version}, {engine}) was asked over HTTP: {asked}")
         context.say(f"  {answer}")
-        return stage.result(ids={"model": name, "version": version})
+        return stage.result(ids={"model": name, "version": version, "engine": engine})
 
 
 def _question(context: Context, name: str, version: str) -> Question | None:
@@ -70,7 +77,7 @@ def _question(context: Context, name: str, version: str) -> Question | None:
     return None
 
 
-def _ask(model: ChatModel, config: Config, messages: Sequence[Message], *, name: str, version: str) -> dict[str, Any]:
+def _ask(served: ServedModel, config: Config, messages: Sequence[Message]) -> dict[str, Any]:
     """Asks one question over HTTP; returns the response.
 
     Raises:
@@ -79,14 +86,15 @@ def _ask(model: ChatModel, config: Config, messages: Sequence[Message], *, name:
     import httpx
 
     from dolly.serve.app import make_app
+    from dolly.serve.models import Models
 
-    app = make_app(model, name=name, version=version, max_new_tokens=config.serve.max_new_tokens)
+    app = make_app(Models({f"{served.name}@{CHAMPION}": served}), _limits(config))
     request = {"messages": messages, "max_tokens": config.evaluate.max_new_tokens, "return_token_ids": True}
     with serving(app, bind(config.serve.host, 0)) as address:
         response = httpx.post(f"{address}/v1/chat/completions", json=request, timeout=120, trust_env=False)
     if response.status_code != 200:
         raise ModelError(
-            found=f"the served {name} answered {response.status_code}: {response.text[:200]}",
+            found=f"the served {served.name} answered {response.status_code}: {response.text[:200]}",
             expected="200",
             fix="this is a defect of the server: run with --debug",
         )
@@ -94,19 +102,82 @@ def _ask(model: ChatModel, config: Config, messages: Sequence[Message], *, name:
     return body
 
 
+def load(key: str, config: Config, state: State, say: Callable[[str], None]) -> ServedModel:
+    """Loads a registered model for serving.
+
+    Args:
+        key: `name@alias`; without an alias the champion.
+        config: its section `serve` says how.
+        state: where converted models are kept.
+        say: reports what takes time.
+
+    Raises:
+        ModelError: there is no such model, or it can't be served so.
+    """
+    from dolly.serve.engines.choose import open_engine
+    from dolly.serve.served import ServedModel
+
+    name, _, alias = key.partition("@")
+    model = find_registered(name, alias=alias or CHAMPION)
+    settings = config.serve
+    engine = open_engine(
+        model,
+        kind=settings.engine,
+        precision=settings.precision,
+        cache_gib=settings.cache_gib,
+        running=settings.running,
+        folder=state.home / "engines",
+        say=say,
+    )
+    return ServedModel(model, engine)
+
+
+def _limits(config: Config) -> Limits:
+    from dolly.serve.app import Limits
+
+    settings = config.serve
+    return Limits(
+        new_tokens=settings.max_new_tokens,
+        body_bytes=settings.body_bytes,
+        running=settings.running,
+        waiting=settings.waiting,
+        wait_seconds=settings.wait_seconds,
+        answer_seconds=settings.answer_seconds,
+    )
+
+
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
-    """Serves a registered model until interrupted."""
+    """Serves registered models until interrupted."""
     from rich.console import Console
 
     from dolly.serve.app import make_app
+    from dolly.serve.models import Models, follow_aliases
 
-    listener = bind(config.serve.host, config.serve.port)
-    connect(State.of(config))
-    name = config.register_.name
-    model, version = load_registered(name, alias=alias)
-    app = make_app(model, name=name, version=version, max_new_tokens=config.serve.max_new_tokens)
+    settings = config.serve
+    say = Console(highlight=False, markup=False).print
+    listener = bind(settings.host, settings.port)
+    state = State.of(config)
+    connect(state)
+    keys = [f"{config.register_.name}@{alias}"]
+    keys += [key if "@" in key else f"{key}@{CHAMPION}" for key in settings.models]
+    models = Models({key: load(key, config, state, say) for key in dict.fromkeys(keys)})
+
+    async def beside() -> AsyncGenerator[None]:
+        follower = asyncio.ensure_future(
+            follow_aliases(
+                models,
+                version_of=lambda key: aliased_version(*key.split("@")),
+                load=lambda key: load(key, config, state, say),
+                seconds=settings.refresh_seconds,
+            )
+        )
+        yield
+        follower.cancel()
+
     host, port = listener.getsockname()[:2]
-    Console(highlight=False).print(
-        f"{name}@{alias} (version {version}) at http://{host}:{port}/v1/chat/completions; Ctrl-C stops it"
-    )
-    serve_forever(app, listener)
+    for key, model in models.served.items():
+        say(f"{key} (version {model.version}, {model.engine.name}) at http://{host}:{port}/v1; Ctrl-C stops it")
+    try:
+        serve_forever(make_app(models, _limits(config), lifespan=beside), listener, end_seconds=settings.end_seconds)
+    finally:
+        models.close()

@@ -77,12 +77,6 @@ def packed_attention(
     return _example_by_example(query, key, value, segments, mask=mask, attend=attend)
 
 
-def keep_out_of_compilation() -> None:
-    """Excludes the attention from torch.compile: the lengths of its segments change with each block."""
-    global packed_attention
-    packed_attention = torch.compiler.disable(packed_attention)  # type: ignore[no-untyped-call]
-
-
 def _has_kernel(query: torch.Tensor) -> bool:
     return query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= 256
 

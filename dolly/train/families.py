@@ -49,7 +49,7 @@ def install(model: Any) -> Callable[[Segments], None]:
         packed = {"gptj": GPTJPackedAttention, "bloom": BloomPackedAttention}[family]
         for module in modules:
             if not isinstance(module, packed):
-                module.__class__ = _packed_class(packed, type(module))
+                module.__class__ = _packed_class(packed, module.__class__)
     elif not getattr(model, "_supports_attention_backend", False):
         raise not_trainable(family, "attention can't be replaced")
     model.config._attn_implementation = NAME
@@ -85,17 +85,28 @@ def _interface(
         unknown.append("a mask of its own")
     if unknown:
         raise not_trainable(module.config.model_type, f"attention has {', '.join(unknown)}")
-    attended = attention.packed_attention(
+    attended = _attend(
+        module,
         query,
         key,
         value,
-        module.segments,
         scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
         dropout=dropout,
         window=sliding_window,
         softcap=softcap,
     )
     return attended, None
+
+
+def _attend(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **settings: Any) -> torch.Tensor:
+    """Attention within the examples of the block; see `attention.packed_attention`."""
+    return attention.packed_attention(query, key, value, module.segments, **settings)
+
+
+def keep_attention_out_of_compilation() -> None:
+    """Excludes attention from torch.compile, which would compile anew for each block: its examples' lengths differ."""
+    global _attend
+    _attend = torch.compiler.disable(_attend)  # type: ignore[no-untyped-call]
 
 
 def _no_mask(*_: Any, local_size: int | None = None, **__: Any) -> int | None:
@@ -115,11 +126,11 @@ class GPTJPackedAttention(nn.Module):
         sincos = self.embed_positions.to(position_ids.device)[position_ids].to(key.dtype)
         sin, cos = (part[:, :, None, :, None] for part in sincos.chunk(2, dim=-1))
         query, key = (_rotated(tensor, sin, cos, self.pos_embd_dim) for tensor in (query, key))
-        attended = attention.packed_attention(
+        attended = _attend(
+            self,
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
-            self.segments,
             scale=self.head_dim**-0.5,
             dropout=self.attn_dropout.p if self.training else 0.0,
         )
@@ -141,11 +152,11 @@ class BloomPackedAttention(nn.Module):
         """States and residual `(1, tokens, width)` → their sum after attention, as transformers' block expects it."""
         fused = self.query_key_value(hidden_states).unflatten(-1, (self.num_heads, 3, self.head_dim))
         query, key, value = (fused[..., part, :].transpose(1, 2) for part in range(3))
-        attended = attention.packed_attention(
+        attended = _attend(
+            self,
             query,
             key,
             value,
-            self.segments,
             scale=self.inv_norm_factor,
             dropout=self.attention_dropout.p if self.training else 0.0,
             slopes=alibi_slopes(self.num_heads).to(hidden_states.device),

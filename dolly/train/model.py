@@ -183,7 +183,7 @@ def _fuse_gelu(model: Any) -> None:
 
 def compile_layers(model: Any) -> None:
     """Compiles each decoder layer with torch.compile: they are the longest `ModuleList` of a causal LM."""
-    attention.keep_out_of_compilation()
+    families.keep_attention_out_of_compilation()
     for layer in max((module for module in model.modules() if isinstance(module, nn.ModuleList)), key=len):
         layer.compile(dynamic=True)  # blocks differ in length
 

@@ -1,0 +1,121 @@
+"""Chooses the engine of a registered model and starts it; the converted model is kept for the next start."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dolly.base_model import context_length
+from dolly.errors import ModelError
+from dolly.serve.engines.convert import why_not
+from dolly.serve.engines.openvino import OpenVINOSpec, cache_tokens
+from dolly.serve.engines.prepare import VERDICT
+from dolly.serve.engines.process import Engine
+from dolly.serve.engines.reference import ReferenceSpec
+
+if TYPE_CHECKING:
+    from dolly.register.registry import RegisteredModel
+
+Kind = Literal["auto", "openvino", "transformers"]
+Precision = Literal["fp32", "int8"]
+
+
+def open_engine(
+    model: RegisteredModel,
+    *,
+    kind: Kind,
+    precision: Precision,
+    cache_gib: float,
+    running: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Engine:
+    """Starts the engine of a registered model.
+
+    Args:
+        model: what is served.
+        kind: `auto` takes OpenVINO, unless the model can't be converted or there is a GPU.
+        precision: of OpenVINO's weights.
+        cache_gib: size of OpenVINO's key-value cache, in GiB.
+        running: maximum number of requests that are generated at once.
+        folder: where converted models are kept.
+        say: reports what takes time.
+
+    Raises:
+        ModelError: the model can't be loaded, or not as `kind` and `precision` demand.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model.folder)
+    length = context_length(config)
+    reference = ReferenceSpec(model.folder, model.tokenizer, length)
+    if kind == "transformers" or (kind == "auto" and precision == "fp32" and _has_gpu()):
+        return Engine(reference)
+    try:
+        converted = _converted(model, config, precision=precision, folder=folder, say=say)
+    except ModelError as error:
+        if kind == "openvino" or precision != "fp32":
+            raise
+        say(f"transformers serves it: {error.found}")
+        return Engine(reference)
+    tokens = cache_tokens(config, gibibytes=cache_gib)
+    return Engine(OpenVINOSpec(converted, precision, length, tokens, running=running))
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _converted(
+    model: RegisteredModel, config: Any, *, precision: Precision, folder: Path, say: Callable[[str], None]
+) -> Path:
+    """The folder of the converted model; made if it is not there.
+
+    Raises:
+        ModelError: it can't be converted, or gives other answers than the original.
+    """
+    from dolly.base_model import weights_sha256
+    from dolly.train.lock import locked
+
+    if reason := why_not(config):
+        raise _not_converted(reason)
+    weights: str = model.tags.get("weights_sha256") or weights_sha256(str(model.folder))
+    target = folder / _key(weights, precision)
+    with locked(folder, say):
+        if not (target / VERDICT).is_file():
+            say(f"converting {model.name} version {model.version} for OpenVINO in {precision}; once")
+            command = [sys.executable, "-m", "dolly.serve.engines.prepare", model.folder, model.tokenizer, target]
+            done = subprocess.run([*map(str, command), precision], stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+                raise _not_converted(f"its conversion failed: {last[:300]}")
+    verdict = json.loads((target / VERDICT).read_text())
+    if "refused" in verdict:
+        raise _not_converted(verdict["refused"])
+    return target
+
+
+def _key(weights_sha256: str, precision: str) -> str:
+    """Name of the folder of a converted model: it depends on the weights and on what converts and runs them."""
+    whole = hashlib.sha256(f"{weights_sha256} {precision}".encode())
+    for package in ("openvino", "openvino-genai", "transformers"):
+        whole.update(importlib.metadata.version(package).encode())
+    for file in ("convert.py", "prepare.py", "trace.py"):
+        whole.update(Path(__file__).with_name(file).read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def _not_converted(reason: str) -> ModelError:
+    return ModelError(
+        found=f"a model that OpenVINO can't serve: {reason}",
+        expected="a model that it can",
+        fix="set serve.engine to transformers",
+    )
