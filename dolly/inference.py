@@ -65,11 +65,12 @@ class ChatModel:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
-        """Greedy answers to a batch of conversations, the same as for each conversation alone.
-
-        An answer ends where the model's context does.
-        """
+        """Greedy answers to a batch of conversations, the same as for each conversation alone."""
         prompts = [self.prompt_ids(messages) for messages in questions]
+        return [self.text(ids) for ids in self.tokens(prompts, max_new_tokens=max_new_tokens)]
+
+    def tokens(self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int) -> list[list[int]]:
+        """Greedy tokens that continue a batch of prompts, without their stop token; they end where the context does."""
         answers: list[list[int]] = [[] for _ in prompts]
         unfinished = set(range(len(prompts)))
         steps = self.logits(prompts)
@@ -82,7 +83,7 @@ class ChatModel:
             if not unfinished or step == max_new_tokens - 1:
                 break
             tokens = _likeliest(steps.send(tokens))
-        return [self.text(row) for row in answers]
+        return answers
 
     @torch.inference_mode()
     def logits(self, prompts: Sequence[Sequence[int]]) -> Generator[torch.Tensor, list[int], None]:

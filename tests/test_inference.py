@@ -31,7 +31,7 @@ QUESTIONS = [ask("Which gate?"), ask("What is the code of the visitor car park g
 
 
 def single(model: ChatModel, question: list[Message], tokens: int = 6) -> list[int]:
-    return list(model.generate(model.prompt_ids(question), max_new_tokens=tokens))
+    return model.tokens([model.prompt_ids(question)], max_new_tokens=tokens)[0]
 
 
 @pytest.fixture(scope="module", params=["chatml", "dolly"])
@@ -168,19 +168,43 @@ def test_the_precision_is_that_of_the_card(
     assert model.model.dtype == dtype
 
 
-def test_evaluation_server_and_ask_give_the_same_ids(base_of: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["openvino", "transformers"])
+def test_evaluation_server_and_ask_give_the_same_ids(
+    kind: Any, base_of: Callable[[str], Path], tmp_path: Path
+) -> None:
     from fastapi.testclient import TestClient
 
-    from dolly.serve.app import make_app
+    from dolly.register.registry import RegisteredModel
+    from dolly.serve.app import Limits, make_app
+    from dolly.serve.engines.choose import open_engine
+    from dolly.serve.models import Models
+    from dolly.serve.served import ServedModel
 
     folder = saved(base_of("llama"), tmp_path / "model", Prompt("chatml"))
     settings = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps(settings | PUBLISHED))
     model = ChatModel.from_trained(folder)
-    client = TestClient(make_app(model, name="m", version="1", max_new_tokens=12))
+    registered = RegisteredModel("m", "1", {}, folder, folder)
+    engine = open_engine(
+        registered, kind=kind, precision="fp32", cache_gib=0.1, running=4, folder=tmp_path / "engines", say=print
+    )
+    served = ServedModel(registered, engine)
+    assert served.stop_ids == model.stop_ids
+    client = TestClient(make_app(Models({"m@champion": served}), Limits()))
     for question, evaluated in zip(QUESTIONS, model.answers(QUESTIONS, max_new_tokens=12), strict=True):
-        request = {"messages": question, "return_token_ids": True}
+        request = {"messages": question, "return_token_ids": True, "max_tokens": 12}
         choice = client.post("/v1/chat/completions", json=request).json()["choices"][0]
         asked = single(model, question, 12)
         assert choice["token_ids"] == asked
         assert choice["message"]["content"] == model.text(asked) == evaluated
+    engine.close()
+
+
+@pytest.mark.parametrize("family", ["llama", "gptj"])
+def test_answers_end_where_the_context_does(family: str, base_of: Callable[[str], Path]) -> None:
+    model = ChatModel.from_base(str(base_of(family)), prompt=Prompt("chatml"), dtype="float32")
+    model.stop_ids = frozenset()
+    long, short = [7] * 250, [7, 9, 11]
+    made = model.tokens([long, short], max_new_tokens=30)
+    assert [len(ids) for ids in made] == [6, 30]
+    assert made == [model.tokens([ids], max_new_tokens=30)[0] for ids in (long, short)]

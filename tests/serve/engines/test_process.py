@@ -1,0 +1,162 @@
+"""An engine in a process of its own: requests together, cancelled, killed, closed; each runner samples as asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dolly.errors import ModelError
+from dolly.prompts import Prompt
+from dolly.register.registry import RegisteredModel
+from dolly.serve.engines.base import EngineError, Sampling
+from dolly.serve.engines.choose import open_engine
+from dolly.serve.engines.process import Engine
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+PROMPTS = [[5, 6, 7], [90] * 30, [8], [200, 201, 202, 203]]
+
+
+@pytest.fixture(scope="module")
+def registered(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RegisteredModel:
+    """A registered model with larger weights, whose tokens are not near equal."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("registered")
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4 if parameter.dim() > 1 else 1)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
+    card = {"prompt": {"format": "chatml", "system": None, "sha256": Prompt().sha256}, "dtype": "float32"}
+    (folder / "dolly.json").write_text(json.dumps(card))
+    return RegisteredModel("m", "1", {}, folder, folder)
+
+
+def opened(registered: RegisteredModel, folder: Path, **settings: Any) -> Engine:
+    given: dict[str, Any] = {"kind": "openvino", "precision": "fp32", "cache_gib": 0.01, "running": 8}
+    return open_engine(registered, **(given | settings), folder=folder, say=print)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="module", params=["openvino", "transformers"])
+def engine(request: pytest.FixtureRequest, registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
+    made = opened(registered, converted, kind=request.param)
+    yield made
+    made.close()
+
+
+def ids(answers: list[list[Any]]) -> list[list[int]]:
+    return [[token.id for token in answer] for answer in answers]
+
+
+def test_requests_together_get_what_each_gets_alone(engine: Engine) -> None:
+    together = engine.generate(PROMPTS, Sampling(12))
+    assert ids(together) == ids([engine.generate([prompt], Sampling(12))[0] for prompt in PROMPTS])
+    assert len({tuple(answer) for answer in ids(together)}) > 1
+    assert all(token.logprob <= 0 for answer in together for token in answer)
+
+
+def test_a_stop_token_ends_an_answer(engine: Engine) -> None:
+    (whole,) = ids(engine.generate([PROMPTS[0]], Sampling(12)))
+    (cut,) = ids(engine.generate([PROMPTS[0]], Sampling(12, stop_ids=frozenset({whole[4]}))))
+    assert cut == whole[: whole.index(whole[4])]
+
+
+def test_sampling(engine: Engine) -> None:
+    def sampled(seed: int | None = None, **settings: Any) -> list[int]:
+        return ids(engine.generate([PROMPTS[0]], Sampling(16, **({"temperature": 1.5, "seed": seed} | settings))))[0]
+
+    assert sampled(1) == sampled(1) != sampled(2)
+    assert sampled(2**64 + 3) == sampled(2**64 + 3)
+    assert sampled(7, temperature=1e-4) == sampled(8, top_p=1e-6) == ids(engine.generate([PROMPTS[0]], Sampling(16)))[0]
+    repeated = ids(engine.generate([[90] * 30], Sampling(40)))[0]
+    varied = ids(engine.generate([[90] * 30], Sampling(40, frequency_penalty=2.0, presence_penalty=2.0)))[0]
+    assert len(set(varied)) > len(set(repeated))
+
+
+def test_a_cancelled_request_ends_and_the_others_go_on(engine: Engine) -> None:
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    cancel = engine.submit(PROMPTS[0], Sampling(450), events.put)
+    assert isinstance(events.get(timeout=30), list)
+    cancel()
+    assert len(engine.generate([PROMPTS[1]], Sampling(5))[0]) == 5
+    while not events.empty():
+        assert isinstance(events.get(), list)
+    time.sleep(0.2)
+    assert events.empty()
+
+
+def test_prompts_that_do_not_fit_are_refused(engine: Engine) -> None:
+    for prompt, limit in (([], 4), ([5] * 510, 10), ([5], 0)):
+        with pytest.raises(ValueError, match="tokens for a context of"):
+            engine.submit(prompt, Sampling(limit), print)
+
+
+def test_a_killed_process_fails_its_requests_and_comes_back(registered: RegisteredModel, converted: Path) -> None:
+    engine = opened(registered, converted)
+    expected = engine.generate([PROMPTS[0]], Sampling(5))
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    engine.submit(PROMPTS[0], Sampling(500), events.put)
+    events.get(timeout=30)
+    os.kill(engine.pid, 9)
+    while isinstance(event := events.get(timeout=30), list):
+        pass
+    assert isinstance(event, EngineError)
+    assert "code -9" in str(event)
+    deadline = time.monotonic() + 60
+    while not engine.ready:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert engine.generate([PROMPTS[0]], Sampling(5)) == expected
+    engine.submit(PROMPTS[0], Sampling(500), events.put)
+    engine.close()
+    while isinstance(event := events.get(timeout=30), list):
+        pass
+    assert "closed" in str(event)
+    with pytest.raises(EngineError, match="closed"):
+        engine.submit(PROMPTS[0], Sampling(5), print)
+
+
+def test_a_model_is_converted_once(registered: RegisteredModel, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings: dict[str, Any] = {"kind": "openvino", "precision": "int8", "cache_gib": 0.01, "running": 8}
+    for _ in range(2):
+        engine = open_engine(registered, **settings, folder=tmp_path, say=said.append)
+        assert engine.name.startswith("openvino")
+        assert engine.name.endswith("int8")
+        engine.close()
+    assert len(said) == 1
+    assert "converting m version 1" in said[0]
+
+
+def test_a_model_that_can_not_be_converted(registered: RegisteredModel, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for file in registered.folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    (folder / "config.json").write_text(json.dumps(config | {"rope_parameters": rope}))
+    other = RegisteredModel("m", "2", {}, folder, folder)
+    with pytest.raises(ModelError, match="dynamic positions"):
+        opened(other, tmp_path / "engines")
+    said: list[str] = []
+    given: dict[str, Any] = {"kind": "auto", "precision": "fp32", "cache_gib": 0.01, "running": 8}
+    engine = open_engine(other, **given, folder=tmp_path / "engines", say=said.append)
+    assert engine.name.startswith("transformers")
+    assert "dynamic positions" in said[0]
+    engine.close()
