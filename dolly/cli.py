@@ -22,7 +22,7 @@ from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, c
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError
-from dolly.extras import require
+from dolly.extras import SERVE, require
 from dolly.secrets import redacted
 from dolly.signals import at_sigterm
 
@@ -107,9 +107,9 @@ def serve(
     alias: Annotated[str, typer.Option(help="which registered model")] = "champion",
 ) -> None:
     """Serve the champion as an OpenAI-compatible API until interrupted."""
+    require("serve", *SERVE)
     from dolly.serve.stage import serve_champion
 
-    require("serve", "torch", "fastapi", "httpx", "uvicorn")
     serve_champion(load_config(config, overrides), alias=alias)
 
 

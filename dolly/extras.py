@@ -14,6 +14,7 @@ from dolly.state import State
 
 _SPARK = ("spark", ("pyspark", "markdownify", "matplotlib"))
 _TRAIN = ("train", ("torch", "deepspeed", "peft"))
+SERVE = ("torch", "fastapi", "httpx", "openvino_genai", "prometheus_client", "uvicorn")
 _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ingest": _SPARK,
     "clean": _SPARK,
@@ -21,7 +22,7 @@ _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "train": _TRAIN,
     "evaluate": ("train", ("torch",)),
     "register": ("train", ("torch", "accelerate")),
-    "serve": ("serve", ("torch", "fastapi", "httpx", "uvicorn")),
+    "serve": ("serve", SERVE),
 }
 # Scheme → the extra, and the module that MLflow imports for it. For tables it is obstore.
 _SCHEMES: dict[str, tuple[str, str]] = {

@@ -174,8 +174,7 @@ def _settings(*, driver_memory: str, shuffle_partitions: int, s3: bool) -> dict[
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(shuffle_partitions),
         # Java maps case as ICU does in the root locale; initialising ICU takes 3 s in each session.
         "spark.sql.icu.caseMappings.enabled": "false",
-        # Each Python call of a column's function would be followed by three more, to name its line in errors: half of the
-        # calls that the rules of clean make.
+        # Each call of a column's function would make three more, to name its line in errors: half of clean's calls.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",

@@ -169,9 +169,7 @@ def test_the_precision_is_that_of_the_card(
 
 
 @pytest.mark.parametrize("kind", ["openvino", "transformers"])
-def test_evaluation_server_and_ask_give_the_same_ids(
-    kind: Any, base_of: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_evaluation_server_and_ask_give_the_same_ids(kind: Any, base_of: Callable[[str], Path], tmp_path: Path) -> None:
     from fastapi.testclient import TestClient
 
     from dolly.register.registry import RegisteredModel

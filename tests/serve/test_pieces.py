@@ -8,7 +8,16 @@ import pytest
 
 from dolly.serve.pieces import Pieces
 
-TEXTS = ["Gate 4 is open.", "Grüße 你好 🚪🇩🇪 ok", "  led by spaces", "ends in lines\n\n", "a  b\tc\n d", "é", "\ufffd odd", ""]
+TEXTS = [
+    "Gate 4 is open.",
+    "Grüße 你好 🚪🇩🇪 ok",
+    "  led by spaces",
+    "ends in lines\n\n",
+    "a  b\tc\n d",
+    "é",
+    "\ufffd odd",
+    "",
+]
 
 
 def pieces_of(tokenizer: Any, text: str, stop: list[str] | None = None) -> tuple[list[str], Pieces]:

@@ -6,6 +6,7 @@ scaled dot product attention on keys and values that are a state joined with the
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -77,7 +78,9 @@ def traced(model: Any) -> Any:
         torch.arange(_PAST, _PAST + _NEW)[None].repeat(_BATCH, 1),
         *(torch.randn(_BATCH, heads, _PAST, size) for _ in range(2 * layers)),
     )
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # transformers' shortcuts by shape, which the sizes of the example keep out.
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
         converted = openvino.convert_model(_Step(model), example_input=example)
     _name(converted, layers=layers, heads=heads, size=size)
     _make_stateful(converted, layers=layers, heads=heads, size=size)

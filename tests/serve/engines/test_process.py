@@ -18,6 +18,7 @@ from dolly.register.registry import RegisteredModel
 from dolly.serve.engines.base import EngineError, Sampling
 from dolly.serve.engines.choose import open_engine
 from dolly.serve.engines.process import Engine
+from dolly.serve.engines.reference import ReferenceSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -42,9 +43,9 @@ def registered(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Reg
     return RegisteredModel("m", "1", {}, folder, folder)
 
 
-def opened(registered: RegisteredModel, folder: Path, **settings: Any) -> Engine:
+def opened(registered: RegisteredModel, folder: Path, say: Any = print, **settings: Any) -> Engine:
     given: dict[str, Any] = {"kind": "openvino", "precision": "fp32", "cache_gib": 0.01, "running": 8}
-    return open_engine(registered, **(given | settings), folder=folder, say=print)
+    return open_engine(registered, **(given | settings), folder=folder, say=say)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,26 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engines")
 
 
-@pytest.fixture(scope="module", params=["openvino", "transformers"])
-def engine(request: pytest.FixtureRequest, registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
-    made = opened(registered, converted, kind=request.param)
+@pytest.fixture(scope="module")
+def openvino(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
+    said: list[str] = []
+    made = opened(registered, converted, said.append)
+    assert len(said) == 1
+    assert "converting m version 1" in said[0]
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def transformers(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
+    made = opened(registered, converted, kind="transformers")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["openvino", "transformers"])
+def engine(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
 
 
 def ids(answers: list[list[Any]]) -> list[list[int]]:
@@ -106,24 +122,33 @@ def test_prompts_that_do_not_fit_are_refused(engine: Engine) -> None:
             engine.submit(prompt, Sampling(limit), print)
 
 
-def test_a_killed_process_fails_its_requests_and_comes_back(registered: RegisteredModel, converted: Path) -> None:
-    engine = opened(registered, converted)
-    expected = engine.generate([PROMPTS[0]], Sampling(5))
+def test_a_killed_process_fails_its_requests_and_comes_back(openvino: Engine) -> None:
+    expected = openvino.generate([PROMPTS[0]], Sampling(5))
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    engine.submit(PROMPTS[0], Sampling(500), events.put)
+    openvino.submit(PROMPTS[0], Sampling(500), events.put)
     events.get(timeout=30)
-    os.kill(engine.pid, 9)
+    os.kill(openvino.pid, 9)
     while isinstance(event := events.get(timeout=30), list):
         pass
     assert isinstance(event, EngineError)
     assert "code -9" in str(event)
     deadline = time.monotonic() + 60
-    while not engine.ready:
+    while not openvino.ready:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert engine.generate([PROMPTS[0]], Sampling(5)) == expected
+    assert openvino.generate([PROMPTS[0]], Sampling(5)) == expected
+
+
+@pytest.mark.usefixtures("openvino")
+def test_a_model_is_converted_once_and_its_engine_closes_at_once(registered: RegisteredModel, converted: Path) -> None:
+    said: list[str] = []
+    engine = opened(registered, converted, said.append)
+    assert said == []
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     engine.submit(PROMPTS[0], Sampling(500), events.put)
+    started = time.monotonic()
     engine.close()
+    assert time.monotonic() - started < 5
     while isinstance(event := events.get(timeout=30), list):
         pass
     assert "closed" in str(event)
@@ -131,32 +156,20 @@ def test_a_killed_process_fails_its_requests_and_comes_back(registered: Register
         engine.submit(PROMPTS[0], Sampling(5), print)
 
 
-def test_a_model_is_converted_once(registered: RegisteredModel, tmp_path: Path) -> None:
-    said: list[str] = []
-    settings: dict[str, Any] = {"kind": "openvino", "precision": "int8", "cache_gib": 0.01, "running": 8}
-    for _ in range(2):
-        engine = open_engine(registered, **settings, folder=tmp_path, say=said.append)
-        assert engine.name.startswith("openvino")
-        assert engine.name.endswith("int8")
-        engine.close()
-    assert len(said) == 1
-    assert "converting m version 1" in said[0]
-
-
-def test_a_model_that_can_not_be_converted(registered: RegisteredModel, tmp_path: Path) -> None:
+def test_a_model_that_can_not_be_converted(
+    registered: RegisteredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
-    for file in registered.folder.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((registered.folder / "config.json").read_text())
     rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
     (folder / "config.json").write_text(json.dumps(config | {"rope_parameters": rope}))
     other = RegisteredModel("m", "2", {}, folder, folder)
-    with pytest.raises(ModelError, match="dynamic positions"):
-        opened(other, tmp_path / "engines")
+    for refused in ({"kind": "openvino"}, {"kind": "auto", "precision": "int8"}):
+        with pytest.raises(ModelError, match="dynamic positions"):
+            opened(other, tmp_path / "engines", **refused)
     said: list[str] = []
-    given: dict[str, Any] = {"kind": "auto", "precision": "fp32", "cache_gib": 0.01, "running": 8}
-    engine = open_engine(other, **given, folder=tmp_path / "engines", say=said.append)
-    assert engine.name.startswith("transformers")
+    monkeypatch.setattr("dolly.serve.engines.choose.Engine", lambda spec: spec)
+    spec: Any = opened(other, tmp_path / "engines", said.append, kind="auto")
+    assert isinstance(spec, ReferenceSpec)
     assert "dynamic positions" in said[0]
-    engine.close()
