@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dolly import __version__, cli_machine, cli_tables
+from dolly import __version__, cli_keys, cli_machine, cli_tables
 from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, console, state_of
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
@@ -143,6 +143,7 @@ def ask(
     console.print(answer, markup=False)
 
 
+app.add_typer(cli_keys.app, name="keys")
 _commands: list[Callable[..., None]] = [cli_tables.tables, cli_tables.rows, cli_tables.rejected, cli_tables.maintain]
 _commands += [cli_machine.doctor, cli_machine.setup, cli_machine.ui]
 for _command in _commands:

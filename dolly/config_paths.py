@@ -22,6 +22,8 @@ _READ = (
     ("clean", "privacy", "key_file"),
     ("clean", "benchmarks", "*", "path"),
     ("train", "launch", "hostfile"),
+    ("serve", "tls_certificate"),
+    ("serve", "tls_key"),
     ("model", "base"),
 )
 _NO_FILES = ("hub", "jdbc")  # formats with a path that is no file

@@ -97,6 +97,11 @@ class State:
         """The key of the pseudonyms, unless the config names another file."""
         return self.home / "privacy.key"
 
+    @property
+    def api_keys(self) -> Path:
+        """The hashes of the server's API keys."""
+        return self.home / "api_keys.json"
+
     def require_room(self) -> None:
         """Refuses to start on a full disk, which MLflow and Spark would report as other faults.
 

@@ -20,6 +20,8 @@ from dolly.serve.clients import ClientGone, EventStream, unless_gone
 from dolly.serve.conversation import conversation
 from dolly.serve.engines.base import Sampling
 from dolly.serve.errors import Refusal
+from dolly.serve.guard import Guard
+from dolly.serve.keys import KeyFile
 from dolly.serve.metrics import Metrics
 from dolly.serve.models import Models
 from dolly.serve.openapi import describe
@@ -40,6 +42,7 @@ class Limits:
         waiting: maximum number of requests that wait for a place.
         wait_seconds: the longest wait.
         answer_seconds: the longest time for an answer, the wait not included.
+        requests_per_minute: of one API key, or of one address; 0 for no limit.
     """
 
     new_tokens: int = 256
@@ -48,14 +51,22 @@ class Limits:
     waiting: int = 64
     wait_seconds: float = 30.0
     answer_seconds: float = 300.0
+    requests_per_minute: int = 0
 
 
-def make_app(models: Models, limits: Limits, *, lifespan: Callable[[], AsyncGenerator[None]] | None = None) -> FastAPI:
+def make_app(
+    models: Models,
+    limits: Limits,
+    *,
+    keys: KeyFile | None = None,
+    lifespan: Callable[[], AsyncGenerator[None]] | None = None,
+) -> FastAPI:
     """Builds the server.
 
     Args:
         models: answer the requests.
         limits: of requests.
+        keys: who may use it; None for everyone.
         lifespan: runs beside the server, from its start to its end.
     """
 
@@ -77,6 +88,8 @@ def make_app(models: Models, limits: Limits, *, lifespan: Callable[[], AsyncGene
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(ClientGone, _nobody)
     app.add_exception_handler(Exception, _unexpected)
+    if keys:
+        app.add_middleware(Guard, keys=keys, per_minute=limits.requests_per_minute)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 

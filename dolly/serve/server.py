@@ -34,9 +34,19 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve_forever(app: Any, listener: socket.socket, *, end_seconds: int) -> None:
-    """Serves until interrupted; running answers then get some seconds to end."""
-    _server(app, end_seconds).run(sockets=[listener])
+def serve_forever(
+    app: Any, listener: socket.socket, *, end_seconds: int, certificate: str | None = None, key: str | None = None
+) -> None:
+    """Serves until interrupted; running answers then get some seconds to end.
+
+    Args:
+        app: from `make_app`.
+        listener: from `bind`.
+        end_seconds: for running answers.
+        certificate: PEM file for TLS; None for none.
+        key: PEM file with its key.
+    """
+    _server(app, end_seconds, ssl_certfile=certificate, ssl_keyfile=key).run(sockets=[listener])
 
 
 @contextmanager
@@ -56,7 +66,7 @@ def serving(app: Any, listener: socket.socket) -> Iterator[str]:
         thread.join(_START_SECONDS)
 
 
-def _server(app: Any, end_seconds: int) -> Any:
+def _server(app: Any, end_seconds: int, **tls: Any) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -64,5 +74,7 @@ def _server(app: Any, end_seconds: int) -> Any:
             app.state.api.admission.drain()
             await super().shutdown(sockets)
 
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=end_seconds)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=end_seconds, server_header=False, **tls
+    )
     return Server(config)

@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dolly.config import Config
-from dolly.errors import ModelError
+from dolly.config import Config, Serve
+from dolly.errors import ModelError, UsageError
 from dolly.evaluate.questions import Question, held_out_questions
 from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
 from dolly.result import StageResult
+from dolly.serve.keys import KeyFile
 from dolly.serve.server import bind, serve_forever, serving
 from dolly.state import State
 from dolly.tracking import connect
@@ -143,7 +144,27 @@ def _limits(config: Config) -> Limits:
         waiting=settings.waiting,
         wait_seconds=settings.wait_seconds,
         answer_seconds=settings.answer_seconds,
+        requests_per_minute=settings.requests_per_minute,
     )
+
+
+def _require_safe(settings: Serve, keys: KeyFile) -> None:
+    """Requires API keys and TLS of a server that other machines can reach.
+
+    Raises:
+        UsageError: it has none.
+    """
+    missing = []
+    if not keys.all():
+        missing.append("API keys (dolly keys add NAME)")
+    if not (settings.tls_certificate or settings.behind_proxy):
+        missing.append("TLS (serve.tls_certificate and serve.tls_key, or serve.behind_proxy=true)")
+    if missing and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        raise UsageError(
+            found=f"serve.host {settings.host}, which others can reach, without {' and without '.join(missing)}",
+            expected="keys and TLS, or a loopback address",
+            fix="add them, or set serve.host=127.0.0.1",
+        )
 
 
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
@@ -155,8 +176,10 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
 
     settings = config.serve
     say = Console(highlight=False, markup=False).print
-    listener = bind(settings.host, settings.port)
     state = State.of(config)
+    api_keys = KeyFile(state.api_keys)
+    _require_safe(settings, api_keys)
+    listener = bind(settings.host, settings.port)
     connect(state)
     keys = [f"{config.register_.name}@{alias}"]
     keys += [key if "@" in key else f"{key}@{CHAMPION}" for key in settings.models]
@@ -175,9 +198,16 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
         follower.cancel()
 
     host, port = listener.getsockname()[:2]
+    scheme = "https" if settings.tls_certificate else "http"
     for key, model in models.served.items():
-        say(f"{key} (version {model.version}, {model.engine.name}) at http://{host}:{port}/v1; Ctrl-C stops it")
+        say(f"{key} (version {model.version}, {model.engine.name}) at {scheme}://{host}:{port}/v1; Ctrl-C stops it")
     try:
-        serve_forever(make_app(models, _limits(config), lifespan=beside), listener, end_seconds=settings.end_seconds)
+        serve_forever(
+            make_app(models, _limits(config), keys=api_keys, lifespan=beside),
+            listener,
+            end_seconds=settings.end_seconds,
+            certificate=settings.tls_certificate,
+            key=settings.tls_key,
+        )
     finally:
         models.close()

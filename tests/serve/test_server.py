@@ -28,19 +28,21 @@ def started(run: Run) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     port = free_port()
     command = [sys.executable, "-m", "dolly.cli", "serve", str(run.config), f"serve.port={port}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                client.get("/health").raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None, process.stdout.read() if process.stdout else ""
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-        yield process, client
-    process.send_signal(signal.SIGINT)
-    process.wait(30)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+            deadline = time.monotonic() + 120
+            while True:
+                try:
+                    client.get("/health").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert process.poll() is None, process.stdout.read() if process.stdout else ""
+                    assert time.monotonic() < deadline
+                    time.sleep(0.2)
+            yield process, client
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
