@@ -125,9 +125,7 @@ class Serve(Section):
         default_factory=list, description="NAME@ALIAS of more registered models that are served too"
     )
     refresh_seconds: float = Field(10.0, gt=0, description="between two looks whether an alias has moved")
-    requests_per_minute: int = Field(
-        0, ge=0, description="of one key or address; others get 429; 0: no limit"
-    )
+    requests_per_minute: int = Field(0, ge=0, description="of one key or address; others get 429; 0: no limit")
     tls_certificate: str | None = Field(None, description="PEM file with the certificate chain")
     tls_key: str | None = Field(None, description="PEM file with its private key")
     behind_proxy: bool = Field(False, description="a proxy in front has TLS: host may be another than loopback without")

@@ -168,8 +168,7 @@ def test_the_precision_is_that_of_the_card(
     assert model.model.dtype == dtype
 
 
-@pytest.mark.parametrize("kind", ["openvino", "transformers"])
-def test_evaluation_server_and_ask_give_the_same_ids(kind: Any, base_of: Callable[[str], Path], tmp_path: Path) -> None:
+def test_evaluation_server_and_ask_give_the_same_ids(base_of: Callable[[str], Path], tmp_path: Path) -> None:
     from fastapi.testclient import TestClient
 
     from dolly.register.registry import RegisteredModel
@@ -184,7 +183,7 @@ def test_evaluation_server_and_ask_give_the_same_ids(kind: Any, base_of: Callabl
     model = ChatModel.from_trained(folder)
     registered = RegisteredModel("m", "1", {}, folder, folder)
     engine = open_engine(
-        registered, kind=kind, precision="fp32", cache_gib=0.1, running=4, folder=tmp_path / "engines", say=print
+        registered, kind="openvino", precision="fp32", cache_gib=0.1, running=4, folder=tmp_path / "engines", say=print
     )
     served = ServedModel(registered, engine)
     assert served.stop_ids == model.stop_ids

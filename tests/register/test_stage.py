@@ -132,7 +132,9 @@ def test_the_serve_check_asks_of_the_champions_own_rows(
     )
     write_gold(other, [gold_row(other, number) for number in range(6)])
     result = serve.run(context_of(other))
-    assert result.ids == {"model": "small", "version": registered[0].ids["version"]}
+    engine = result.ids["engine"]
+    assert result.ids == {"model": "small", "version": registered[0].ids["version"], "engine": engine}
+    assert engine.startswith("openvino")
     assert "Which code 0?" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""An engine in a process of its own: requests together, cancelled, killed, closed; each runner samples as asked."""
+"""An engine in a process of its own: requests together, sampled as asked, cancelled, killed, closed."""
 
 from __future__ import annotations
 
@@ -63,63 +63,53 @@ def openvino(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def transformers(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
-    made = opened(registered, converted, kind="transformers")
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=["openvino", "transformers"])
-def engine(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(request.param)
-
-
 def ids(answers: list[list[Any]]) -> list[list[int]]:
     return [[token.id for token in answer] for answer in answers]
 
 
-def test_requests_together_get_what_each_gets_alone(engine: Engine) -> None:
-    together = engine.generate(PROMPTS, Sampling(12))
-    assert ids(together) == ids([engine.generate([prompt], Sampling(12))[0] for prompt in PROMPTS])
+def test_requests_together_get_what_each_gets_alone(openvino: Engine) -> None:
+    together = openvino.generate(PROMPTS, Sampling(12))
+    assert ids(together) == ids([openvino.generate([prompt], Sampling(12))[0] for prompt in PROMPTS])
     assert len({tuple(answer) for answer in ids(together)}) > 1
     assert all(token.logprob <= 0 for answer in together for token in answer)
 
 
-def test_a_stop_token_ends_an_answer(engine: Engine) -> None:
-    (whole,) = ids(engine.generate([PROMPTS[0]], Sampling(12)))
-    (cut,) = ids(engine.generate([PROMPTS[0]], Sampling(12, stop_ids=frozenset({whole[4]}))))
+def test_a_stop_token_ends_an_answer(openvino: Engine) -> None:
+    (whole,) = ids(openvino.generate([PROMPTS[0]], Sampling(12)))
+    (cut,) = ids(openvino.generate([PROMPTS[0]], Sampling(12, stop_ids=frozenset({whole[4]}))))
     assert cut == whole[: whole.index(whole[4])]
 
 
-def test_sampling(engine: Engine) -> None:
+def test_sampling(openvino: Engine) -> None:
     def sampled(seed: int | None = None, **settings: Any) -> list[int]:
-        return ids(engine.generate([PROMPTS[0]], Sampling(16, **({"temperature": 1.5, "seed": seed} | settings))))[0]
+        return ids(openvino.generate([PROMPTS[0]], Sampling(16, **({"temperature": 1.5, "seed": seed} | settings))))[0]
 
     assert sampled(1) == sampled(1) != sampled(2)
     assert sampled(2**64 + 3) == sampled(2**64 + 3)
-    assert sampled(7, temperature=1e-4) == sampled(8, top_p=1e-6) == ids(engine.generate([PROMPTS[0]], Sampling(16)))[0]
-    repeated = ids(engine.generate([[90] * 30], Sampling(40)))[0]
-    varied = ids(engine.generate([[90] * 30], Sampling(40, frequency_penalty=2.0, presence_penalty=2.0)))[0]
+    assert (
+        sampled(7, temperature=1e-4) == sampled(8, top_p=1e-6) == ids(openvino.generate([PROMPTS[0]], Sampling(16)))[0]
+    )
+    repeated = ids(openvino.generate([[90] * 30], Sampling(40)))[0]
+    varied = ids(openvino.generate([[90] * 30], Sampling(40, frequency_penalty=2.0, presence_penalty=2.0)))[0]
     assert len(set(varied)) > len(set(repeated))
 
 
-def test_a_cancelled_request_ends_and_the_others_go_on(engine: Engine) -> None:
+def test_a_cancelled_request_ends_and_the_others_go_on(openvino: Engine) -> None:
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    cancel = engine.submit(PROMPTS[0], Sampling(450), events.put)
+    cancel = openvino.submit(PROMPTS[0], Sampling(450), events.put)
     assert isinstance(events.get(timeout=30), list)
     cancel()
-    assert len(engine.generate([PROMPTS[1]], Sampling(5))[0]) == 5
+    assert len(openvino.generate([PROMPTS[1]], Sampling(5))[0]) == 5
     while not events.empty():
         assert isinstance(events.get(), list)
     time.sleep(0.2)
     assert events.empty()
 
 
-def test_prompts_that_do_not_fit_are_refused(engine: Engine) -> None:
+def test_prompts_that_do_not_fit_are_refused(openvino: Engine) -> None:
     for prompt, limit in (([], 4), ([5] * 510, 10), ([5], 0)):
         with pytest.raises(ValueError, match="tokens for a context of"):
-            engine.submit(prompt, Sampling(limit), print)
+            openvino.submit(prompt, Sampling(limit), print)
 
 
 def test_a_killed_process_fails_its_requests_and_comes_back(openvino: Engine) -> None:
