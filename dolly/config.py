@@ -5,11 +5,12 @@ The config stops at the stages: functions below them take plain keyword-only val
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
-from dolly.config_data import Clean, Ingest, Prepare, Section, Source, Spark
+from dolly.config_data import Clean, Ingest, PersonalData, Prepare, Section, Source, Spark
 
 
 class Model(Section):
@@ -104,6 +105,29 @@ class Register(Section):
     name: str = Field("dolly", pattern=r"^[A-Za-z0-9_.-]+$")
 
 
+class ServeFilter(Section):
+    """A filter of questions and answers: one of words, pattern and personal_data."""
+
+    name: str = Field(min_length=1, description="in messages, and in place of masked text")
+    words: tuple[str, ...] = Field((), description="whole words or phrases, in any case")
+    words_file: str | None = Field(None, description="UTF-8 text, one word or phrase a line")
+    pattern: str | None = Field(None, description="regular expression of Python")
+    personal_data: tuple[PersonalData, ...] = Field((), description="kinds, found as clean finds them")
+    on: Literal["both", "input", "output"] = "both"
+    action: Literal["refuse", "mask"] = Field("refuse", description="an answer that is refused ends before the match")
+
+    @model_validator(mode="after")
+    def _one_way_to_match(self) -> Self:
+        ways = [bool(self.words or self.words_file), self.pattern is not None, bool(self.personal_data)]
+        if sum(ways) != 1:
+            raise ValueError("found none or several of words, pattern and personal_data; expected one of them")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern: no regular expression ({error})") from error
+        return self
+
+
 class Serve(Section):
     """The champion behind an OpenAI-compatible API."""
 
@@ -125,6 +149,10 @@ class Serve(Section):
         default_factory=list, description="NAME@ALIAS of more registered models that are served too"
     )
     refresh_seconds: float = Field(10.0, gt=0, description="between two looks whether an alias has moved")
+    filters: tuple[ServeFilter, ...] = Field((), description="of questions and answers")
+    audit: Literal["off", "hash", "text"] = Field(
+        "hash", description="log of requests: texts as SHA-256, or as they are"
+    )
     requests_per_minute: int = Field(0, ge=0, description="of one key or address; others get 429; 0: no limit")
     tls_certificate: str | None = Field(None, description="PEM file with the certificate chain")
     tls_key: str | None = Field(None, description="PEM file with its private key")

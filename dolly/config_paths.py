@@ -24,6 +24,7 @@ _READ = (
     ("train", "launch", "hostfile"),
     ("serve", "tls_certificate"),
     ("serve", "tls_key"),
+    ("serve", "filters", "*", "words_file"),
     ("model", "base"),
 )
 _NO_FILES = ("hub", "jdbc")  # formats with a path that is no file

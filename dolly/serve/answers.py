@@ -12,12 +12,13 @@ from typing import NamedTuple
 from dolly.serve.admission import Admission
 from dolly.serve.engines.base import EngineError, Sampling, Token
 from dolly.serve.errors import Refusal
+from dolly.serve.filters import FilteredAnswer, Filters
 from dolly.serve.pieces import Pieces
 from dolly.serve.served import ServedModel
 
 
 class Piece(NamedTuple):
-    """A part of an answer; `finish` (`stop`, `length`) ends it."""
+    """A part of an answer; `finish` (`stop`, `length`, `content_filter`) ends it."""
 
     choice: int
     text: str
@@ -35,6 +36,7 @@ class Task:
         sampling: how tokens are chosen; `max_tokens` fits into the context with each prompt.
         choices: number of answers to each prompt.
         stop: strings that end an answer.
+        filters: of the answers; None for none.
     """
 
     model: ServedModel
@@ -42,6 +44,7 @@ class Task:
     sampling: Sampling
     choices: int = 1
     stop: Sequence[str] = field(default_factory=list)
+    filters: Filters | None = None
 
 
 async def generate(task: Task, admission: Admission, *, seconds: float) -> AsyncGenerator[Piece]:
@@ -80,6 +83,7 @@ async def _choice(task: Task, number: int, pieces: asyncio.Queue[Piece | Excepti
     if sampling.seed is not None:
         sampling = replace(sampling, seed=sampling.seed + number)
     text, count = Pieces(task.model.tokenizer, task.stop), 0
+    filtered = task.filters.answer() if task.filters else FilteredAnswer([])
     try:
         async with aclosing(task.model.engine.tokens(task.prompts[number // task.choices], sampling)) as batches:
             async for batch in batches:
@@ -90,11 +94,11 @@ async def _choice(task: Task, number: int, pieces: asyncio.Queue[Piece | Excepti
                     if text.stopped:
                         break
                 count += len(taken)
-                pieces.put_nowait(Piece(number, new, taken, "stop" if text.stopped else None))
-                if text.stopped:
-                    return
-        rest = text.end()
+                pieces.put_nowait(Piece(number, filtered.add(new), taken, None))
+                if text.stopped or filtered.refused:
+                    break
+        rest = filtered.add(text.end()) + filtered.end()
         finish = "length" if count >= sampling.max_tokens and not text.stopped else "stop"
-        pieces.put_nowait(Piece(number, rest, [], finish))
+        pieces.put_nowait(Piece(number, rest, [], "content_filter" if filtered.refused else finish))
     except Exception as error:
         pieces.put_nowait(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 from dolly.serve.admission import Admission
 from dolly.serve.answers import Piece, Task, generate
 from dolly.serve.api import ChatRequest, CompletionRequest, Generation, parse
+from dolly.serve.audit import AuditLog, Entry
 from dolly.serve.body import read_body
 from dolly.serve.clients import ClientGone, EventStream, unless_gone
 from dolly.serve.conversation import conversation
 from dolly.serve.engines.base import Sampling
 from dolly.serve.errors import Refusal
+from dolly.serve.filters import Filters
 from dolly.serve.guard import Guard
 from dolly.serve.keys import KeyFile
 from dolly.serve.metrics import Metrics
@@ -59,6 +61,8 @@ def make_app(
     limits: Limits,
     *,
     keys: KeyFile | None = None,
+    audit: AuditLog | None = None,
+    filters: Filters | None = None,
     lifespan: Callable[[], AsyncGenerator[None]] | None = None,
 ) -> FastAPI:
     """Builds the server.
@@ -67,6 +71,8 @@ def make_app(
         models: answer the requests.
         limits: of requests.
         keys: who may use it; None for everyone.
+        audit: where requests are written; None for nowhere.
+        filters: of questions and answers; None for none.
         lifespan: runs beside the server, from its start to its end.
     """
 
@@ -76,7 +82,7 @@ def make_app(
             yield
 
     app = FastAPI(title="dolly", docs_url=None, redoc_url=None, lifespan=life)
-    api = Api(models, limits)
+    api = Api(models, limits, audit, filters or Filters([]))
     app.state.api = api
     for path, handler in (("/health", api.health), ("/ready", api.ready), ("/metrics", api.metrics_page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
@@ -102,8 +108,8 @@ async def _nothing() -> AsyncGenerator[None]:
 class Api:
     """The routes."""
 
-    def __init__(self, models: Models, limits: Limits) -> None:
-        self.models, self._limits = models, limits
+    def __init__(self, models: Models, limits: Limits, audit: AuditLog | None, filters: Filters) -> None:
+        self.models, self._limits, self._audit, self._filters = models, limits, audit, filters
         self.admission = Admission(running=limits.running, waiting=limits.waiting, seconds=limits.wait_seconds)
         self.metrics = Metrics(self.admission)
 
@@ -117,6 +123,8 @@ class Api:
         away = [key for key, model in self.models.served.items() if not model.engine.ready]
         if away:
             raise Refusal(503, f"{', '.join(away)} can't answer now", retry_after=2)
+        if self._audit and self._audit.fault:
+            raise Refusal(503, self._audit.fault)
         return JSONResponse({"status": "ready"})
 
     async def metrics_page(self) -> Response:
@@ -141,9 +149,11 @@ class Api:
         tools = request.tools if request.tool_choice != "none" else []
         turns = conversation(request.messages, tools, default_system=model.prompt.system)
         self._require_short(model, sum(len(turn["content"]) for turn in turns))
+        turns = [turn | {"content": self._filters.question(turn["content"], param="messages")} for turn in turns]
         ids = await asyncio.to_thread(model.prompt_ids, turns)
         task = self._task(request, model, [ids], request.limit, param="messages")
-        return await self._answer(http, request, ChatFormat(request, task), task)
+        asked = [message.model_dump(exclude_none=True) for message in request.messages]
+        return await self._answer(http, request, ChatFormat(request, task), task, asked)
 
     async def complete(self, http: Request) -> Response:
         """A continuation of a text."""
@@ -153,16 +163,19 @@ class Api:
         for prompt in request.prompts:
             if isinstance(prompt, str):
                 self._require_short(model, len(prompt))
-                prompts.append(await asyncio.to_thread(model.plain_ids, prompt))
+                text = self._filters.question(prompt, param="prompt")
+                prompts.append(await asyncio.to_thread(model.plain_ids, text))
             else:
                 model.require_tokens(prompt)
                 prompts.append(prompt)
         task = self._task(request, model, prompts, request.limit, param="prompt")
-        return await self._answer(http, request, CompletionFormat(request, task), task)
+        return await self._answer(http, request, CompletionFormat(request, task), task, request.prompt)
 
-    async def _answer(self, http: Request, request: Generation, form: Format, task: Task) -> Response:
+    async def _answer(self, http: Request, request: Generation, form: Format, task: Task, asked: Any) -> Response:
         writer = Writer(form, task, request)
-        pieces = self._pieces(task)
+        owner = getattr(http.state, "owner", None)
+        entry = Entry(asked, owner, http.client.host if http.client else "", request.user)
+        pieces = self._pieces(task, entry, writer.id)
         if not request.stream:
             return JSONResponse(await unless_gone(http.receive, writer.whole(pieces)))
         # Until the first piece, an error has a status of its own.
@@ -171,18 +184,32 @@ class Api:
         except BaseException:
             await pieces.aclose()
             raise
-        return EventStream(writer.events(pieces, first))
+        return EventStream(writer.events(pieces, first), pieces)
 
-    async def _pieces(self, task: Task) -> AsyncGenerator[Piece]:
-        with self.models.in_use(task.model), self.metrics.request(task) as note:
-            async for piece in generate(task, self.admission, seconds=self._limits.answer_seconds):
-                note(piece)
-                yield piece
+    async def _pieces(self, task: Task, entry: Entry, request_id: str) -> AsyncGenerator[Piece]:
+        outcome = "cancelled"
+        pieces = generate(task, self.admission, seconds=self._limits.answer_seconds)
+        try:
+            with self.models.in_use(task.model), self.metrics.request(task) as note:
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        note(piece)
+                        entry.note(piece)
+                        yield piece
+            outcome = "answered"
+        except Refusal as refusal:
+            outcome = str(refusal.status)
+            raise
+        finally:
+            if self._audit:
+                self._audit.write(entry, task, request_id=request_id, outcome=outcome)
 
     def _task(
         self, request: Generation, model: ServedModel, prompts: list[list[int]], limit: int | None, *, param: str
     ) -> Task:
         longest, context = max(map(len, prompts)), model.engine.context_length
+        if self._filters.of_answers and (request.return_token_ids or getattr(request, "logprobs", None)):
+            raise Refusal(400, "logprobs: the server filters answers, whose tokens would show what is masked")
         if not min(map(len, prompts)):
             raise Refusal(400, f"{param}: found an empty prompt; expected at least one token", param=param)
         if longest >= context:
@@ -200,7 +227,8 @@ class Api:
             frequency_penalty=request.frequency_penalty,
             seed=request.seed,
         )
-        return Task(model, prompts, sampling, choices=request.n, stop=request.stops)
+        filters = self._filters if self._filters.of_answers else None
+        return Task(model, prompts, sampling, choices=request.n, stop=request.stops, filters=filters)
 
     def _require_short(self, model: ServedModel, characters: int) -> None:
         limit = model.engine.context_length

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from dolly.serve.clients import ClientGone
 from dolly.serve.errors import Refusal
+
+_SECONDS = 30  # for the body to come
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
@@ -28,12 +32,15 @@ async def read_body(request: Request, *, limit: int) -> bytes:
         raise _too_large(limit)
     body = bytearray()
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise _too_large(limit)
+        async with asyncio.timeout(_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise _too_large(limit)
     except ClientDisconnect:
         raise ClientGone from None
+    except TimeoutError:
+        raise Refusal(408, f"the body has not come within {_SECONDS} seconds") from None
     return bytes(body)
 
 

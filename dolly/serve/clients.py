@@ -43,11 +43,16 @@ async def _gone(receive: Any) -> None:
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events; closes their generator as soon as the client has gone, also while nothing is sent."""
+    """Server-sent events; closes their generator as soon as the client has gone, also while nothing is sent.
 
-    def __init__(self, events: AsyncGenerator[str]) -> None:
+    Args:
+        events: what is sent.
+        source: the generator that `events` reads; closed too, as one that was never begun does not close what it reads.
+    """
+
+    def __init__(self, events: AsyncGenerator[str], source: AsyncGenerator[Any]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-        self._events = events
+        self._generators = (events, source)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -55,4 +60,5 @@ class EventStream(StreamingResponse):
         except (ClientGone, OSError):
             pass
         finally:
-            await self._events.aclose()
+            for generator in self._generators:
+                await generator.aclose()

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from dolly.config import Config, Serve
 from dolly.errors import ModelError, UsageError
 from dolly.evaluate.questions import Question, held_out_questions
+from dolly.extras import require
 from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
 from dolly.result import StageResult
+from dolly.serve.audit import AuditLog
 from dolly.serve.keys import KeyFile
 from dolly.serve.server import bind, serve_forever, serving
 from dolly.state import State
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dolly.pipeline import Context
     from dolly.prompts import Message
     from dolly.serve.app import Limits
+    from dolly.serve.filters import Filters
     from dolly.serve.served import ServedModel
 
 _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell me?"}]
@@ -148,6 +151,14 @@ def _limits(config: Config) -> Limits:
     )
 
 
+def _filters(settings: Serve) -> Filters:
+    from dolly.serve.filters import Filters, make_filter
+
+    if any(each.personal_data for each in settings.filters):
+        require("spark", "phonenumbers", "stdnum")
+    return Filters([make_filter(each) for each in settings.filters])
+
+
 def _require_safe(settings: Serve, keys: KeyFile) -> None:
     """Requires API keys and TLS of a server that other machines can reach.
 
@@ -179,6 +190,7 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     state = State.of(config)
     api_keys = KeyFile(state.api_keys)
     _require_safe(settings, api_keys)
+    filters = _filters(settings)
     listener = bind(settings.host, settings.port)
     connect(state)
     keys = [f"{config.register_.name}@{alias}"]
@@ -197,13 +209,14 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
         yield
         follower.cancel()
 
+    audit = AuditLog(state.home / "audit", settings.audit)
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.tls_certificate else "http"
     for key, model in models.served.items():
         say(f"{key} (version {model.version}, {model.engine.name}) at {scheme}://{host}:{port}/v1; Ctrl-C stops it")
     try:
         serve_forever(
-            make_app(models, _limits(config), keys=api_keys, lifespan=beside),
+            make_app(models, _limits(config), keys=api_keys, audit=audit, filters=filters, lifespan=beside),
             listener,
             end_seconds=settings.end_seconds,
             certificate=settings.tls_certificate,

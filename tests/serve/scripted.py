@@ -9,7 +9,9 @@ from typing import Any
 
 from dolly.prompts import Prompt
 from dolly.serve.app import Limits, make_app
+from dolly.serve.audit import AuditLog
 from dolly.serve.engines.base import EngineError, Sampling, Token
+from dolly.serve.filters import Filters
 from dolly.serve.models import Models
 from dolly.serve.served import ServedModel
 
@@ -68,9 +70,19 @@ def served(tokenizer: Any, engine: Any, *, version: str = "1", name: str = "m") 
     return model
 
 
-def app_of(tokenizer: Any, text: str = "Gate 4 is open.", *, limits: Limits | None = None, **engine: Any) -> Any:
+def app_of(
+    tokenizer: Any,
+    text: str = "Gate 4 is open.",
+    *,
+    limits: Limits | None = None,
+    audit: AuditLog | None = None,
+    filters: Filters | None = None,
+    **engine: Any,
+) -> Any:
     """An app whose model answers `text`; its engine is at `app.engine`."""
     scripted = ScriptedEngine(lambda _: tokenizer.encode(text, add_special_tokens=False), **engine)
-    app = make_app(Models({"m@champion": served(tokenizer, scripted)}), limits or Limits())
+    app = make_app(
+        Models({"m@champion": served(tokenizer, scripted)}), limits or Limits(), audit=audit, filters=filters
+    )
     app.engine = scripted
     return app
