@@ -21,7 +21,7 @@ from dolly import __version__, cli_keys, cli_machine, cli_tables
 from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, console, state_of
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
-from dolly.errors import DollyError
+from dolly.errors import DollyError, in_one_line
 from dolly.extras import SERVE, require
 from dolly.secrets import redacted
 from dolly.signals import at_sigterm
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return _fail(f"{error.format_message()} (see dolly --help)", 2)
             if debug:
                 print(redacted(traceback.format_exc()), file=sys.stderr)
-            text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            text = in_one_line(error, longest=400)
             return _fail(f"unexpected error: {text}; run with --debug for the traceback", 1)
     if outcome == _INTERRUPTED:  # Typer returns it for a KeyboardInterrupt
         reason, code = ("ended by SIGTERM", 128 + signal.SIGTERM) if received else ("interrupted", _INTERRUPTED)

@@ -18,6 +18,11 @@ traceback. Messages quote values of configs and texts of database drivers, so se
 from dolly.secrets import redacted
 
 
+def in_one_line(error: BaseException, *, longest: int) -> str:
+    """An unexpected error's type and text, on one line of at most `longest` characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:longest]
+
+
 class DollyError(Exception):
     """An expected failure, reported in one line.
 

@@ -172,9 +172,10 @@ def test_evaluation_server_and_ask_give_the_same_ids(base_of: Callable[[str], Pa
     from fastapi.testclient import TestClient
 
     from dolly.register.registry import RegisteredModel
-    from dolly.serve.app import Limits, make_app
+    from dolly.serve.app import make_app
     from dolly.serve.engines.choose import open_engine
     from dolly.serve.models import Models
+    from dolly.serve.routes import Limits
     from dolly.serve.served import ServedModel
 
     folder = saved(base_of("llama"), tmp_path / "model", Prompt("chatml"))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dolly.serve.admission import Admission
 from dolly.serve.engines.base import EngineError, Sampling, Token
 from dolly.serve.errors import Refusal
-from dolly.serve.filters import FilteredAnswer, Filters
+from dolly.serve.filters import Filters
 from dolly.serve.pieces import Pieces
 from dolly.serve.served import ServedModel
 
@@ -36,7 +36,7 @@ class Task:
         sampling: how tokens are chosen; `max_tokens` fits into the context with each prompt.
         choices: number of answers to each prompt.
         stop: strings that end an answer.
-        filters: of the answers; None for none.
+        filters: of the answers.
     """
 
     model: ServedModel
@@ -44,7 +44,7 @@ class Task:
     sampling: Sampling
     choices: int = 1
     stop: Sequence[str] = field(default_factory=list)
-    filters: Filters | None = None
+    filters: Filters = field(default_factory=lambda: Filters([]))
 
 
 async def generate(task: Task, admission: Admission, *, seconds: float) -> AsyncGenerator[Piece]:
@@ -83,7 +83,7 @@ async def _choice(task: Task, number: int, pieces: asyncio.Queue[Piece | Excepti
     if sampling.seed is not None:
         sampling = replace(sampling, seed=sampling.seed + number)
     text, count = Pieces(task.model.tokenizer, task.stop), 0
-    filtered = task.filters.answer() if task.filters else FilteredAnswer([])
+    filtered = task.filters.answer()
     try:
         async with aclosing(task.model.engine.tokens(task.prompts[number // task.choices], sampling)) as batches:
             async for batch in batches:

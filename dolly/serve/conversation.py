@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dolly import prompts
 from dolly.serve import tools as functions
-from dolly.serve.api import Message, Tool
+from dolly.serve.messages import Message, Tool
 
 
 def conversation(

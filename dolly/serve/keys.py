@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class KeyFile:
                 names = ", ".join(key.name for key in keys if not key.revoked) or "none"
                 raise UsageError(found=f"no valid key named {name}", expected=f"one of: {names}", fix="dolly keys list")
             now = _now()
-            revoked = [Key(k.name, k.sha256, k.created, now) if k.name == name and not k.revoked else k for k in keys]
+            revoked = [replace(k, revoked=now) if k.name == name and not k.revoked else k for k in keys]
             self._write(revoked)
 
     def owner(self, authorization: str | None) -> str | None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dolly.errors import DollyError
+from dolly.errors import in_one_line
 from dolly.serve.errors import Refusal
 from dolly.serve.served import ServedModel
 
@@ -95,9 +95,7 @@ async def follow_aliases(
                 if await asyncio.to_thread(version_of, key) == model.version:
                     continue
                 models.replace(key, await asyncio.to_thread(load, key))
-            except DollyError as error:
-                _log.warning("%s stays at version %s: %s", key, model.version, error)
-            except Exception as error:  # the registry's own; it may be back at the next look
-                _log.warning("%s stays at version %s: %s: %s", key, model.version, type(error).__name__, error)
+            except Exception as error:  # of the registry or the new version; it may be well at the next look
+                _log.warning("%s stays at version %s: %s", key, model.version, in_one_line(error, longest=400))
             else:
                 _log.warning("%s is version %s now", key, models.served[key].version)

@@ -39,21 +39,14 @@ class ChatFormat:
 
     def __init__(self, request: ChatRequest, task: Task) -> None:
         self._task, self._logprobs = task, request.logprobs
-        self._tools = request.tools if request.tool_choice != "none" else []
-        self._splitters = [Splitter(self._tools) for _ in range(task.choices)]
+        tools = request.offered_tools
+        self._splitters = [Splitter(tools) for _ in range(task.choices)] if tools else []
 
     def opening(self, choice: int) -> list[dict[str, Any]]:
         return [self._delta(choice, {"role": "assistant", "content": ""})]
 
     def part(self, piece: Piece) -> list[dict[str, Any]]:
-        text = piece.text
-        calls: list[dict[str, Any]] = []
-        if self._tools:
-            splitter = self._splitters[piece.choice]
-            text = splitter.add(piece.text)
-            if piece.finish:
-                rest, calls = splitter.end()
-                text += rest
+        text, calls = self._split(piece.choice, piece.text, ended=piece.finish is not None)
         made = []
         if text or (self._logprobs and piece.tokens):
             made.append(self._delta(piece.choice, {"content": text}, tokens=piece.tokens))
@@ -65,18 +58,23 @@ class ChatFormat:
         return made
 
     def whole(self, choice: int, pieces: Sequence[Piece]) -> dict[str, Any]:
-        text, finish = "".join(piece.text for piece in pieces), pieces[-1].finish
-        calls: list[dict[str, Any]] = []
-        if self._tools:
-            start = self._splitters[choice].add(text)
-            rest, calls = self._splitters[choice].end()
-            text = start + rest
+        text, calls = self._split(choice, "".join(piece.text for piece in pieces), ended=True)
+        finish = pieces[-1].finish
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if calls:
             message |= {"content": text or None, "tool_calls": calls}
             finish = "tool_calls"
         tokens = [token for piece in pieces for token in piece.tokens]
         return {"index": choice, "message": message, "logprobs": self._log(tokens), "finish_reason": finish}
+
+    def _split(self, choice: int, text: str, *, ended: bool) -> tuple[str, list[dict[str, Any]]]:
+        """The text of an answer without its calls, as far as it is certain, and at its end the calls."""
+        if not self._splitters:
+            return text, []
+        splitter = self._splitters[choice]
+        text = splitter.add(text)
+        rest, calls = splitter.end() if ended else ("", [])
+        return text + rest, calls
 
     def _delta(
         self, choice: int, delta: dict[str, Any], *, tokens: Sequence[Token] = (), finish: str | None = None
@@ -131,12 +129,13 @@ class CompletionFormat:
 
 
 class Writer:
-    """Writes the response of one request."""
+    """Writes the response of one request; `id` is that of the response."""
 
     def __init__(self, form: Format, task: Task, request: Generation) -> None:
         self._form, self._task, self._request = form, task, request
-        self._head = {
-            "id": f"{form.prefix}-{uuid.uuid4().hex}",
+        self.id = f"{form.prefix}-{uuid.uuid4().hex}"
+        self._head: dict[str, Any] = {
+            "id": self.id,
             "object": form.kind,
             "created": int(time.time()),
             "model": task.model.name,
@@ -144,11 +143,6 @@ class Writer:
         }
         self._count = len(task.prompts) * task.choices
         self._ids: list[list[int]] = [[] for _ in range(self._count)]
-
-    @property
-    def id(self) -> str:
-        """Of the response."""
-        return self._head["id"]  # type: ignore[return-value]
 
     @property
     def usage(self) -> dict[str, int]:

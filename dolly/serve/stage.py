@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from dolly.config import Config, Serve
-from dolly.errors import ModelError, UsageError
+from dolly.errors import ModelError, UsageError, in_one_line
 from dolly.evaluate.questions import Question, held_out_questions
 from dolly.extras import require
 from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
@@ -24,8 +25,8 @@ from dolly.tracking import connect
 if TYPE_CHECKING:
     from dolly.pipeline import Context
     from dolly.prompts import Message
-    from dolly.serve.app import Limits
     from dolly.serve.filters import Filters
+    from dolly.serve.routes import Limits
     from dolly.serve.served import ServedModel
 
 _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell me?"}]
@@ -69,7 +70,7 @@ def _question(context: Context, name: str, version: str) -> Question | None:
     try:
         questions = held_out_questions(context.tables, dataset=dataset, version=int(gold), limit=1)
     except Exception as error:  # the exceptions depend on the store; the check continues without the question
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = in_one_line(error, longest=200)
     else:
         if questions:
             return questions[0]
@@ -137,7 +138,7 @@ def load(key: str, config: Config, state: State, say: Callable[[str], None]) -> 
 
 
 def _limits(config: Config) -> Limits:
-    from dolly.serve.app import Limits
+    from dolly.serve.routes import Limits
 
     settings = config.serve
     return Limits(
@@ -197,7 +198,8 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     keys += [key if "@" in key else f"{key}@{CHAMPION}" for key in settings.models]
     models = Models({key: load(key, config, state, say) for key in dict.fromkeys(keys)})
 
-    async def beside() -> AsyncGenerator[None]:
+    @asynccontextmanager
+    async def beside(_: Any) -> AsyncGenerator[None]:
         follower = asyncio.ensure_future(
             follow_aliases(
                 models,

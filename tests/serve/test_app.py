@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from dolly.serve.app import Limits
 from dolly.serve.models import Models
+from dolly.serve.routes import Limits
 from tests.serve.scripted import ScriptedEngine, app_of, served
 
 CHAT, PLAIN = "/v1/chat/completions", "/v1/completions"

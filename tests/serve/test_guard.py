@@ -12,10 +12,11 @@ from fastapi.testclient import TestClient
 
 from dolly.config import Config, Serve
 from dolly.errors import UsageError
-from dolly.serve.app import Limits, make_app
+from dolly.serve.app import make_app
 from dolly.serve.guard import OPEN
 from dolly.serve.keys import KeyFile
 from dolly.serve.models import Models
+from dolly.serve.routes import Limits
 from dolly.serve.stage import _require_safe
 from tests.serve.scripted import ScriptedEngine, served
 

@@ -12,6 +12,7 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
+from dolly.errors import in_one_line
 from dolly.serve.engines.base import EngineError, Progress, Runner
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     try:
         runner = spec.open()
     except Exception as error:
-        answers.send(EngineError(_text(error)))
+        answers.send(EngineError(in_one_line(error, longest=400)))
         sys.exit(1)
     answers.send((runner.name, runner.context_length))
     inbox = _Inbox(requests)
@@ -75,12 +76,8 @@ def _handle(runner: Runner, message: Any) -> list[Progress]:
     try:
         runner.add(number, *rest)
     except Exception as error:
-        return [Progress(number, [], True, _text(error))]
+        return [Progress(number, [], True, in_one_line(error, longest=400))]
     return []
-
-
-def _text(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 
 if __name__ == "__main__":

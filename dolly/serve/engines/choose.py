@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dolly.base_model import context_length
+from dolly.base_model import context_length, load_config, weights_sha256
 from dolly.errors import ModelError
-from dolly.serve.engines.convert import why_not
+from dolly.serve.engines.convert import not_converted, why_not
 from dolly.serve.engines.openvino import OpenVINOSpec, cache_tokens
 from dolly.serve.engines.prepare import VERDICT
 from dolly.serve.engines.process import Engine
@@ -50,9 +50,7 @@ def open_engine(
     Raises:
         ModelError: the model can't be loaded, or not as `kind` and `precision` demand.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(model.folder)
+    config = load_config(str(model.folder))
     length = context_length(config)
     reference = ReferenceSpec(model.folder, model.tokenizer, length)
     if kind == "transformers" or (kind == "auto" and precision == "fp32" and _has_gpu()):
@@ -82,11 +80,10 @@ def _converted(
     Raises:
         ModelError: it can't be converted, or gives other answers than the original.
     """
-    from dolly.base_model import weights_sha256
     from dolly.train.lock import locked
 
     if reason := why_not(config):
-        raise _not_converted(reason)
+        raise not_converted(reason)
     weights: str = model.tags.get("weights_sha256") or weights_sha256(str(model.folder))
     target = folder / _key(weights, precision)
     with locked(folder, say):
@@ -96,10 +93,10 @@ def _converted(
             done = subprocess.run([*map(str, command), precision], stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-                raise _not_converted(f"its conversion failed: {last[:300]}")
+                raise not_converted(f"its conversion failed: {last[:300]}")
     verdict = json.loads((target / VERDICT).read_text())
     if "refused" in verdict:
-        raise _not_converted(verdict["refused"])
+        raise ModelError(**verdict["refused"])
     return target
 
 
@@ -108,14 +105,6 @@ def _key(weights_sha256: str, precision: str) -> str:
     whole = hashlib.sha256(f"{weights_sha256} {precision}".encode())
     for package in ("openvino", "openvino-genai", "transformers"):
         whole.update(importlib.metadata.version(package).encode())
-    for file in ("convert.py", "prepare.py", "trace.py"):
+    for file in ("convert.py", "openvino.py", "prepare.py", "trace.py"):
         whole.update(Path(__file__).with_name(file).read_bytes())
     return whole.hexdigest()[:16]
-
-
-def _not_converted(reason: str) -> ModelError:
-    return ModelError(
-        found=f"a model that OpenVINO can't serve: {reason}",
-        expected="a model that it can",
-        fix="set serve.engine to transformers",
-    )

@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from dolly.errors import ModelError
+from dolly.errors import ModelError, in_one_line
 from dolly.serve.engines.base import Token
 
 # Families that tests/serve/engines compares with transformers.
@@ -28,6 +28,15 @@ _CHANGING_POSITIONS = {"dynamic", "longrope"}
 # Of log-probabilities. Rounding made differences up to 1e-4 in the families of the tests; a wrong mask or position
 # makes some of 0.1 and more.
 _TOLERANCES = {"fp32": 1e-2, "int8": 0.5}
+
+
+def not_converted(reason: str) -> ModelError:
+    """The error for a model that OpenVINO can't serve."""
+    return ModelError(
+        found=f"a model that OpenVINO can't serve ({reason})",
+        expected=f"a model of {', '.join(sorted(CONVERTED))}",
+        fix="set serve.engine to transformers",
+    )
 
 
 def why_not(config: Any) -> str | None:
@@ -48,7 +57,7 @@ def _window(config: Any) -> bool:
 
 
 def convert(model: Any, target: Path, *, precision: str = "fp32") -> None:
-    """Writes a model for `OpenVINOEngine`; `target` is written atomically.
+    """Writes a model for `OpenVINORunner`; `target` is written atomically.
 
     Args:
         model: a causal LM of transformers for which `why_not` is None; its weights are converted to fp32 in place.
@@ -68,7 +77,7 @@ def convert(model: Any, target: Path, *, precision: str = "fp32") -> None:
         if precision == "int8":
             converted = _with_int8_weights(converted)
     except Exception as error:
-        raise _refused(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
+        raise not_converted(in_one_line(error, longest=300)) from error
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as scratch:
         staged = Path(scratch, "model")
@@ -88,14 +97,6 @@ def _with_int8_weights(model: Any) -> Any:
     import nncf
 
     return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-
-
-def _refused(reason: str) -> ModelError:
-    return ModelError(
-        found=f"a model that OpenVINO can't serve ({reason})",
-        expected=f"a model of {', '.join(sorted(CONVERTED))}",
-        fix="set serve.engine to transformers",
-    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def require_close(comparison: Comparison, precision: str) -> None:
     if precision == "int8":
         name, found = ("mean", comparison.mean_difference)
     if not found <= _TOLERANCES[precision]:  # also NaN
-        raise _refused(
+        raise not_converted(
             f"the {name} difference of its log-probabilities to transformers' is {found:.4f}; "
             f"expected at most {_TOLERANCES[precision]}"
         )

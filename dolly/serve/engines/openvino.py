@@ -127,6 +127,12 @@ def _generation(sampling: Sampling) -> Any:
 
 def cache_tokens(config: Any, *, gibibytes: float) -> int:
     """The number of tokens that a cache of this size holds in fp32; `config` is the one of transformers."""
+    layers, heads, size = cache_shape(config)
+    return int(gibibytes * 2**30 / (layers * heads * size * 2 * 4))
+
+
+def cache_shape(config: Any) -> tuple[int, int, int]:
+    """Layers, heads and head size of the keys and values; `config` is the one of transformers."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(gibibytes * 2**30 / (config.num_hidden_layers * heads * size * 2 * 4))
+    return config.num_hidden_layers, heads, size

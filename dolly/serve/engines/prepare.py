@@ -59,7 +59,7 @@ def prepare(folder: Path, tokenizer: Path, target: Path, precision: str) -> None
         comparison = compared(run_all(spec.open(), asked, sampling), theirs)
         require_close(comparison, precision)
     except ModelError as error:
-        verdict: dict[str, Any] = {"refused": str(error)}
+        verdict: dict[str, Any] = {"refused": {"found": error.found, "expected": error.expected, "fix": error.fix}}
     else:
         verdict = {"comparison": asdict(comparison)}
     target.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from transformers import Cache
 
+from dolly.serve.engines.openvino import cache_shape
+
 # Sizes of the traced example: all differ, so that no axis is taken for another.
 _BATCH, _PAST, _NEW = 2, 4, 3
 
@@ -68,10 +70,7 @@ def traced(model: Any) -> Any:
 
     model = model.float().eval().requires_grad_(False)
     _use_plain_attention(model)
-    config = model.config
-    layers = config.num_hidden_layers
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    layers, heads, size = cache_shape(model.config)
     example = (
         torch.ones(_BATCH, _NEW, dtype=torch.long),
         torch.ones(_BATCH, _PAST + _NEW, dtype=torch.long),

@@ -1,4 +1,4 @@
-"""An engine in a process of its own: requests together, sampled as asked, cancelled, killed, closed."""
+"""Engines and runners: requests together, sampled as asked, cancelled, killed, closed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import json
 import os
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dolly.errors import ModelError
+from dolly.inference import ChatModel
 from dolly.prompts import Prompt
 from dolly.register.registry import RegisteredModel
-from dolly.serve.engines.base import EngineError, Sampling
+from dolly.serve.engines.base import EngineError, Sampling, run_all
 from dolly.serve.engines.choose import open_engine
 from dolly.serve.engines.process import Engine
-from dolly.serve.engines.reference import ReferenceSpec
+from dolly.serve.engines.reference import ReferenceRunner, ReferenceSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -63,34 +64,51 @@ def openvino(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
     made.close()
 
 
-def ids(answers: list[list[Any]]) -> list[list[int]]:
-    return [[token.id for token in answer] for answer in answers]
+@pytest.fixture(scope="module")
+def runner(registered: RegisteredModel) -> ReferenceRunner:
+    return ReferenceRunner(ChatModel.from_trained(registered.folder), context_length=512)
 
 
-def test_requests_together_get_what_each_gets_alone(openvino: Engine) -> None:
-    together = openvino.generate(PROMPTS, Sampling(12))
-    assert ids(together) == ids([openvino.generate([prompt], Sampling(12))[0] for prompt in PROMPTS])
-    assert len({tuple(answer) for answer in ids(together)}) > 1
-    assert all(token.logprob <= 0 for answer in together for token in answer)
+Generate = Callable[[list[list[int]], Sampling], list[list[int]]]
 
 
-def test_a_stop_token_ends_an_answer(openvino: Engine) -> None:
-    (whole,) = ids(openvino.generate([PROMPTS[0]], Sampling(12)))
-    (cut,) = ids(openvino.generate([PROMPTS[0]], Sampling(12, stop_ids=frozenset({whole[4]}))))
+@pytest.fixture(params=["openvino", "transformers"])
+def generate(request: pytest.FixtureRequest) -> Generate:
+    """The tokens of answers by an engine in its process, and by a runner in this one."""
+
+    def made(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+        if request.param == "openvino":
+            answers = request.getfixturevalue("openvino").generate(prompts, sampling)
+        else:
+            answers = run_all(request.getfixturevalue("runner"), prompts, sampling)
+        assert all(token.logprob <= 0 for answer in answers for token in answer)
+        return [[token.id for token in answer] for answer in answers]
+
+    return made
+
+
+def test_requests_together_get_what_each_gets_alone(generate: Generate) -> None:
+    many = PROMPTS * 5  # more than one batch
+    together = generate(many, Sampling(12))
+    assert together == [generate([prompt], Sampling(12))[0] for prompt in many]
+    assert len({tuple(answer) for answer in together}) > 1
+
+
+def test_a_stop_token_ends_an_answer(generate: Generate) -> None:
+    (whole,) = generate([PROMPTS[0]], Sampling(12))
+    (cut,) = generate([PROMPTS[0]], Sampling(12, stop_ids=frozenset({whole[4]})))
     assert cut == whole[: whole.index(whole[4])]
 
 
-def test_sampling(openvino: Engine) -> None:
+def test_sampling(generate: Generate) -> None:
     def sampled(seed: int | None = None, **settings: Any) -> list[int]:
-        return ids(openvino.generate([PROMPTS[0]], Sampling(16, **({"temperature": 1.5, "seed": seed} | settings))))[0]
+        return generate([PROMPTS[0]], Sampling(16, **({"temperature": 1.5, "seed": seed} | settings)))[0]
 
     assert sampled(1) == sampled(1) != sampled(2)
     assert sampled(2**64 + 3) == sampled(2**64 + 3)
-    assert (
-        sampled(7, temperature=1e-4) == sampled(8, top_p=1e-6) == ids(openvino.generate([PROMPTS[0]], Sampling(16)))[0]
-    )
-    repeated = ids(openvino.generate([[90] * 30], Sampling(40)))[0]
-    varied = ids(openvino.generate([[90] * 30], Sampling(40, frequency_penalty=2.0, presence_penalty=2.0)))[0]
+    assert sampled(7, temperature=1e-4) == sampled(8, top_p=1e-6) == generate([PROMPTS[0]], Sampling(16))[0]
+    (repeated,) = generate([[90] * 30], Sampling(40))
+    (varied,) = generate([[90] * 30], Sampling(40, frequency_penalty=2.0, presence_penalty=2.0))
     assert len(set(varied)) > len(set(repeated))
 
 
@@ -163,3 +181,16 @@ def test_a_model_that_can_not_be_converted(
     spec: Any = opened(other, tmp_path / "engines", said.append, kind="auto")
     assert isinstance(spec, ReferenceSpec)
     assert "dynamic positions" in said[0]
+
+
+def test_a_request_is_cancelled_in_a_batch_and_before_it(runner: ReferenceRunner) -> None:
+    for number, prompt in enumerate(PROMPTS):
+        runner.add(number, prompt, Sampling(10))
+    runner.step()
+    runner.cancel(1)
+    runner.add(9, PROMPTS[0], Sampling(10))
+    runner.cancel(9)
+    numbers: set[int] = set()
+    while runner.busy:
+        numbers |= {progress.number for progress in runner.step()}
+    assert numbers == {0, 2, 3}
