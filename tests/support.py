@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from dolly.clean import rules
 from dolly.schema import Table
 from dolly.state import State
 from dolly.tables import Tables
@@ -21,6 +22,8 @@ SHARED = Path(os.environ.get("DOLLY_SHARED_DATA", Path(__file__).parents[2] / "s
 SAMPLE = Path(__file__).parent.parent / "dolly" / "sample"
 # Short jobs on two cores: the first compiler and the simplest collector start fastest.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# `clean.rules` for tests of what rows have to do with other rows: Spark needs seconds for the plan of all rules.
+FEW_RULES = {name: "off" for name in rules.REASONS if name not in ("empty_instruction", "empty_output")}
 
 
 @dataclass(frozen=True)

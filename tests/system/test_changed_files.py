@@ -22,6 +22,7 @@ from dolly.pipeline import Context
 from dolly.schema import CHECKED, DUPLICATE_PAIRS, REJECTED, SILVER_DOCUMENTS, TABLES
 from dolly.state import State
 from dolly.tables import Tables
+from tests.support import FEW_RULES
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -58,9 +59,9 @@ class Home:
 
     def run(self, sources: list[dict[str, Any]]) -> str:
         """Runs the data stages; gives what they print."""
-        config = Config.model_validate(
-            {"name": "d", "sources": sources, "model": {"base": str(self._base)}, "prepare": {"max_tokens": 512}}
-        )
+        clean = {"rules": FEW_RULES}
+        others = {"model": {"base": str(self._base)}, "prepare": {"max_tokens": 512}}
+        config = Config.model_validate({"name": "d", "sources": sources, "clean": clean, **others})
         console: Any = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
         tracker: Any = Tracker()
         self.checked = set()

@@ -14,6 +14,7 @@ from dolly.config import Config
 from dolly.pipeline import Context, run_stages
 from dolly.schema import TABLES
 from dolly.tables import Tables
+from tests.support import FEW_RULES
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -25,6 +26,7 @@ def config(name: str, folder: Path, home: Path, base: Path) -> Config:
     source = {"name": "faq", "path": str(folder / f"{name}.jsonl"), "format": "jsonl"}
     shared = {"name": "shared", "path": str(folder / "shared.jsonl"), "format": "jsonl", "visibility": "public"}
     own = {"sources": [source, shared], "prepare": {"eval_share": 0.2}, "model": {"base": str(base)}}
+    own["clean"] = {"rules": FEW_RULES}
     return Config.model_validate({"name": name, "home": str(home), **own})
 
 

@@ -17,7 +17,7 @@ import httpx
 import mlflow
 import pytest
 
-from tests.support import Run, tiny_config
+from tests.support import FEW_RULES, Run, tiny_config
 from tests.system.server import Server, answers_http, running
 from tests.system.servers import S3
 
@@ -207,7 +207,8 @@ def writer(
         ]
         (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
         sources = [{"name": "parts", "path": str(folder / "rows.jsonl"), "format": "jsonl"}]
-        return remote(folder, tiny_base, s3, mlflow_server, finished_run, name=dataset, sources=sources)
+        changes = {"name": dataset, "sources": sources, "clean": {"rules": FEW_RULES}}
+        return remote(folder, tiny_base, s3, mlflow_server, finished_run, **changes)
 
     return made
 

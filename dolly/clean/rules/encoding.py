@@ -94,7 +94,8 @@ def without_entities(text: Column) -> Column:
     """Decodes HTML entities, outside backticks and in rows that don't speak of markup."""
     from pyspark.sql import functions as F
 
-    names = F.create_map(*[F.lit(part) for pair in _ENTITIES.items() for part in pair])
+    # One literal: a map of columns would take a thousand calls of Java.
+    names = F.str_to_map(F.lit("\n".join(map("=".join, _ENTITIES.items()))), F.lit("\n"), F.lit("="))
 
     def decoded(piece: Column) -> Column:
         number = F.when(piece.startswith("&#x") | piece.startswith("&#X"), F.conv(F.substring(piece, 4, 6), 16, 10))
