@@ -35,7 +35,7 @@ test: setup ## the tests that need no server, in two processes; under 12 minutes
 
 system: $(SYSTEM)/.installed ## what test-system needs: PostgreSQL, Chromium, an S3 server, jars for S3; Debian, as root
 
-$(SYSTEM)/.installed: $(INSTALLED) tests/system/install.sh tests/system/s3.txt
+$(SYSTEM)/.installed: $(INSTALLED) tests/system/install.sh tests/system/s3.txt tests/system/clients.txt
 	@tests/system/install.sh $(BIN)/python $(SYSTEM)
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[azure,gcs]'
 	@$(BIN)/dolly setup --s3
@@ -53,7 +53,7 @@ ui: setup ## MLflow UI on the runs
 serve: setup ## serve the champion of CONFIG as an OpenAI-compatible API
 	@$(BIN)/dolly serve $(CONFIG)
 
-chat: setup ## chat page over the running server
+chat: setup ## open the chat page of the running server
 	@$(BIN)/dolly chat $(CONFIG)
 
 clean: ## remove all that runs and tests have written; keeps the virtual environment

@@ -76,13 +76,19 @@ def prompts(model: Any, count: int = 16) -> Prompts:
     return made
 
 
-@contextmanager
-def servers(state: Any, folder: Path) -> Iterator[dict[str, str]]:
-    """The addresses of the three servers."""
+def write_config(state: Any, folder: Path) -> Path:
+    """Writes a config that serves the registered model."""
     config = folder / "serve.yaml"
     source = {"name": "none", "path": str(config), "format": "jsonl"}
     settings = {"name": "bench", "home": str(state.home), "sources": [source], "register": {"name": NAME}}
     config.write_text(json.dumps(settings))
+    return config
+
+
+@contextmanager
+def servers(state: Any, folder: Path) -> Iterator[dict[str, str]]:
+    """The addresses of the three servers."""
+    config = write_config(state, folder)
     environment = {
         "MLFLOW_TRACKING_URI": state.tracking,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -14,6 +14,7 @@ from dolly.state import State
 
 _SPARK = ("spark", ("pyspark", "markdownify", "matplotlib"))
 _TRAIN = ("train", ("torch", "deepspeed", "peft"))
+ROUTE = ("fastapi", "httpx", "prometheus_client", "uvicorn")
 SERVE = ("torch", "fastapi", "httpx", "openvino_genai", "prometheus_client", "uvicorn")
 _STAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "ingest": _SPARK,
@@ -47,7 +48,7 @@ def require(extra: str, *modules: str) -> None:
     Raises:
         EnvironmentFault: one of them is not installed.
     """
-    missing = [module for module in modules if not _is_installed(module)]
+    missing = [module for module in modules if not is_installed(module)]
     if missing:
         raise EnvironmentFault(
             found=f"no Python package {', '.join(missing)}",
@@ -95,7 +96,8 @@ def _scheme(address: str) -> str:
     return address.partition("://")[0]
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Can a module be imported? It is not."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # a parent of a dotted name

@@ -16,7 +16,7 @@ import torch
 
 from dolly.base_model import context_length, load_for_prompt, load_model, load_tokenizer, stop_ids
 from dolly.card import read_card, trained_prompt
-from dolly.prompts import Message, Prompt
+from dolly.prompts import Message, Prompt, answer_text
 
 
 class ChatModel:
@@ -62,7 +62,7 @@ class ChatModel:
 
     def text(self, ids: Sequence[int]) -> str:
         """Decodes an answer."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+        return answer_text(self.tokenizer, ids)
 
     def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
         """Greedy answers to a batch of conversations, the same as for each conversation alone."""

@@ -187,6 +187,11 @@ def _leading_ids(tokenizer: Any) -> list[int]:
     return [bos] if bos is not None and tokenizer.encode("a")[:1] == [bos] else []
 
 
+def answer_text(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Decodes the tokens of an answer, without markers and outer white space."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
 def tokenizer_sha256(tokenizer: Any) -> str:
     """Hash of a tokenizer: its vocabulary, merges and added tokens."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from dolly import atomic
@@ -22,7 +21,7 @@ from dolly.tables import Tables
 from dolly.train.lookup import Training, checksums_file
 
 # Incremented when the same weights would give other answers or other metrics.
-_REVISION = 2
+_REVISION = 3
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Evaluation:
     Args:
         sha256: hash of weights, questions and decoding settings.
         weights_sha256: hash of the evaluated weights.
+        engine: the engine, its version and its precision that gave the trained model's answers.
         figures: counts, and the share of right answers before and after with its 95 % interval.
         losses_before: source → held-out loss of the base model.
         losses_after: source → held-out loss of the trained model.
@@ -39,6 +39,7 @@ class Evaluation:
 
     sha256: str
     weights_sha256: str
+    engine: str
     figures: dict[str, float]
     losses_before: dict[str, float]
     losses_after: dict[str, float]
@@ -79,9 +80,10 @@ def evaluation_of(config: Config, state: State, tables: Tables, training: Traini
         tables, dataset=config.name, version=training.spec.gold_version, limit=settings.max_questions
     )
     weights = weights_sha256(str(training.weights), cache=checksums_file(state))
-    return AskedQuestions(
-        _sha256(weights, training.spec.base_sha256, settings.max_new_tokens, questions), weights, questions
-    )
+    served = (config.serve.engine, config.serve.precision)
+    keys = [(question.example_id, question.expected) for question in questions]
+    whole = [_REVISION, weights, training.spec.base_sha256, settings.max_new_tokens, served, keys]
+    return AskedQuestions(hashlib.sha256(json.dumps(whole).encode()).hexdigest(), weights, questions)
 
 
 def read_evaluation(training: Training, sha256: str) -> Evaluation | None:
@@ -90,8 +92,3 @@ def read_evaluation(training: Training, sha256: str) -> Evaluation | None:
         return Evaluation(**json.loads((training.folder / "evaluations" / f"{sha256}.json").read_text()))
     except FileNotFoundError:
         return None
-
-
-def _sha256(weights: str, base: str, max_new_tokens: int, questions: Sequence[Question]) -> str:
-    keys = [(question.example_id, question.expected) for question in questions]
-    return hashlib.sha256(json.dumps([_REVISION, weights, base, max_new_tokens, keys]).encode()).hexdigest()

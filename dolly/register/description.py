@@ -29,6 +29,7 @@ def describe_version(training: Training, evaluation: Evaluation, reasons: Sequen
         "prompt": spec.prompt_format,
         "training": f"`{spec.sha256}`: {result['steps']} steps, {result['tokens']:,} tokens, "
         f"{result['trained_tokens']:,} with loss",
+        "measured with": evaluation.engine,
         "command": "`dolly train CONFIG`, with `config.yaml` of the parent run as CONFIG",
     }
     verdict = "passed" if not reasons else "**not passed**: " + "; ".join(reasons)

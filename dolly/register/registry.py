@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,13 +63,15 @@ def set_alias(name: str, alias: str, version: str) -> bool:
     return True
 
 
-def describe(name: str, version: str, *, model: str, text: str) -> None:
-    """Sets the descriptions, as Markdown, of a registered model and of one of its versions."""
+def describe(name: str, version: str, *, model: str, text: str, tags: Mapping[str, str]) -> None:
+    """Sets the descriptions, as Markdown, of a registered model and of one of its versions, and the version's tags."""
     import mlflow
 
     client = mlflow.MlflowClient()
     client.update_registered_model(name, description=model)
     client.update_model_version(name, version, description=text)
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
 
 
 def version_tags(name: str, version: str) -> dict[str, str]:
@@ -80,11 +83,11 @@ def version_tags(name: str, version: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A registered version and its files on this machine.
+    """A registered version, or weights that will be one, and the files on this machine.
 
     Args:
         name: of the registered model.
-        version: its version.
+        version: its version; empty before it has one.
         tags: of the version, see `version_tags`.
         folder: weights, config and card.
         tokenizer: folder of the tokenizer.
@@ -95,6 +98,11 @@ class RegisteredModel:
     tags: dict[str, str]
     folder: Path
     tokenizer: Path
+
+    @property
+    def label(self) -> str:
+        """Name and version, for messages."""
+        return f"{self.name} version {self.version}" if self.version else f"the weights for {self.name}"
 
 
 def find_registered(name: str, *, alias: str = CHAMPION) -> RegisteredModel:
@@ -134,6 +142,13 @@ def aliased_version(name: str, alias: str) -> str:
             expected="a model that passed the gate",
             fix="run dolly run CONFIG, or name another model or alias",
         ) from error
+
+
+def artifact_address(name: str, version: str) -> str:
+    """Where the files of a version are kept: the URI of a folder."""
+    import mlflow
+
+    return str(mlflow.MlflowClient().get_model_version_download_uri(name, version))
 
 
 def load_registered(name: str, *, alias: str = CHAMPION) -> tuple[ChatModel, str]:

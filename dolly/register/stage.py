@@ -32,8 +32,10 @@ def run(context: Context) -> StageResult:
             version = find_version(name, weights_sha256=evaluation.weights_sha256)
             new = version is None
             if version is None:
-                version = add_version(name, training.weights, tags=_tags(training, evaluation))
-        describe(name, version, model=describe_model(name), text=describe_version(training, evaluation, reasons))
+                version = add_version(name, training.weights, tags=_tags(training, evaluation.weights_sha256))
+        text = describe_version(training, evaluation, reasons)
+        judged = {"evaluation": evaluation.sha256, "engine": evaluation.engine}
+        describe(name, version, model=describe_model(name), text=text, tags=judged)
         aliases = [CHALLENGER] if reasons else [CHALLENGER, CHAMPION]
         for alias in aliases:
             set_alias(name, alias, version)
@@ -49,28 +51,29 @@ def run(context: Context) -> StageResult:
 
 def _evaluation(context: Context, training: Training) -> Evaluation:
     """The evaluation that the config names."""
-    asked = evaluation_of(context.config, context.state, context.tables, training)
+    config = context.config
+    asked = evaluation_of(config, context.state, context.tables, training)
     evaluation = read_evaluation(training, asked.sha256)
     if evaluation is None:
         others = len(list(training.folder.glob("evaluations/*.json")))
         raise DataError(
             found=f"{others} evaluations of the training {training.spec.sha256[:12]}, none as this config evaluates",
             expected=f"the evaluation {asked.sha256[:12]}: {len(asked.questions)} questions, "
-            f"evaluate.max_new_tokens={context.config.evaluate.max_new_tokens}",
+            f"evaluate.max_new_tokens={config.evaluate.max_new_tokens}, serve.engine={config.serve.engine}, "
+            f"serve.precision={config.serve.precision}",
             fix=f"run dolly evaluate CONFIG {SAME_OVERRIDES}",
         )
     return evaluation
 
 
-def _tags(training: Training, evaluation: Evaluation) -> dict[str, Any]:
+def _tags(training: Training, weights_sha256: str) -> dict[str, Any]:
     """Tags with a version's origin."""
     card = training.card
     return {
-        "weights_sha256": evaluation.weights_sha256,
+        "weights_sha256": weights_sha256,
         "dataset": training.spec.dataset,
         "gold_version": card["gold_version"],
         "training_set": card["training_set"],
         "training": card["training"],
         "prompt_sha256": card["prompt"]["sha256"],
-        "evaluation": evaluation.sha256,
     }

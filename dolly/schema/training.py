@@ -78,6 +78,7 @@ EVALUATIONS = Table(
         c.EXAMPLE,
         c.SOURCE,
         Column("run_id", "string", "MLflow run that wrote the row"),
+        Column("engine", "string", "engine and precision of the trained model's answer"),
         Column("question", "string", "what was asked"),
         Column("reference", "string", "the held-out answer"),
         c.EXPECTED,

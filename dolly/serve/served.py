@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dolly.base_model import load_tokenizer, stop_ids_of_files
 from dolly.card import trained_prompt
-from dolly.prompts import Message
+from dolly.prompts import Message, answer_text
+from dolly.serve.engines.base import Sampling
 from dolly.serve.errors import Refusal
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class ServedModel:
         """Tokens of a conversation, up to the start of the answer."""
         with self._lock:
             return self.prompt.encode(self.tokenizer, messages, ask=True).input_ids
+
+    def answers(self, questions: Sequence[Sequence[Message]], *, max_new_tokens: int) -> list[str]:
+        """Greedy answers to conversations, generated together."""
+        prompts = [self.prompt_ids(messages) for messages in questions]
+        sampling = Sampling(max_new_tokens, stop_ids=self.stop_ids)
+        answers = self.engine.generate(prompts, sampling)
+        return [answer_text(self.tokenizer, [token.id for token in answer]) for answer in answers]
 
     def plain_ids(self, text: str) -> list[int]:
         """Tokens of a text without a template; a literal marker in it stays text."""

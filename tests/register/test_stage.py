@@ -89,7 +89,14 @@ def test_model_and_version_are_described(configs: list[Config], registered: list
     )
     assert "Gate: passed" in passed
     assert "Gate: **not passed**: held-out loss of facts is 1.000, not below 0.1 × 3.000" in failed
-    for text in ("95 % interval", "held-out loss, facts | 3.000 | 1.000", "learning rate", "`tiny`", "dolly train"):
+    for text in (
+        "95 % interval",
+        "held-out loss, facts | 3.000 | 1.000",
+        "learning rate",
+        "`tiny`",
+        "dolly train",
+        "measured with | openvino",
+    ):
         assert text in passed
 
 
@@ -98,6 +105,19 @@ def test_register_wants_the_evaluation_of_its_own_config(configs: list[Config], 
     other = Config.model_validate(configs[0].model_dump(by_alias=True) | longer)
     with pytest.raises(DataError, match=r"1 evaluations of the training .*dolly evaluate CONFIG"):
         register.run(context_of(other))
+
+
+def test_another_precision_is_another_evaluation(configs: list[Config], registered: list[StageResult]) -> None:
+    config = Config.model_validate(configs[0].model_dump(by_alias=True) | {"serve": {"precision": "int8"}})
+    with pytest.raises(DataError, match=r"none as this config evaluates.*serve.precision=int8"):
+        register.run(context_of(config))
+    first, second = (evaluate.run(context_of(each)).ids["evaluation"] for each in (configs[0], config))
+    assert first != second
+    register.run(context_of(config))
+    version = registered[0].ids["version"]
+    assert client(configs[0]).get_model_version("small", version).tags["engine"].endswith("int8")
+    register.run(context_of(configs[0]))
+    assert client(configs[0]).get_model_version("small", version).tags["engine"].endswith("fp32")
 
 
 def test_register_judges_by_its_own_gate(configs: list[Config], registered: list[StageResult]) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the system tests need beside the project: tests/system/install.sh PYTHON FOLDER
 #   PYTHON  the project's interpreter, which has uv
-#   FOLDER  holds an environment for each server that is a Python program
+#   FOLDER  holds an environment for the S3 server, and one for the clients of the API
 # Leaves alone what is there already.
 set -euo pipefail
 python=$1 folder=$2 here=$(dirname "$0")
@@ -21,6 +21,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-echo "S3 server: $folder/s3"
-[ -x "$folder/s3/bin/python" ] || "$python" -m uv venv --quiet --python "$python" "$folder/s3"
-"$python" -m uv pip sync --quiet --python "$folder/s3/bin/python" "$here/s3.txt"
+for name in s3 clients; do
+    echo "environment $folder/$name"
+    [ -x "$folder/$name/bin/python" ] || "$python" -m uv venv --quiet --python "$python" "$folder/$name"
+    "$python" -m uv pip sync --quiet --python "$folder/$name/bin/python" "$here/$name.txt"
+done

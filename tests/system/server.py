@@ -52,6 +52,12 @@ class Server:
         self.log, self.port = log, 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the process, which leads its process group."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """Starts it: on the port that it had before, else on a free one, which another program may take first."""
         ports = [self.port] if self.port else (free_port() for _ in range(_ATTEMPTS))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dolly.base_model import context_length, load_config, weights_sha256
 from dolly.errors import ModelError
+from dolly.extras import is_installed, require
 from dolly.serve.engines.convert import not_converted, why_not
 from dolly.serve.engines.openvino import OpenVINOSpec, cache_tokens
 from dolly.serve.engines.prepare import VERDICT
@@ -40,7 +41,7 @@ def open_engine(
 
     Args:
         model: what is served.
-        kind: `auto` takes OpenVINO, unless the model can't be converted or there is a GPU.
+        kind: `auto` takes OpenVINO, unless the model can't be converted, there is a GPU or no OpenVINO.
         precision: of OpenVINO's weights.
         cache_gib: size of OpenVINO's key-value cache, in GiB.
         running: maximum number of requests that are generated at once.
@@ -48,13 +49,17 @@ def open_engine(
         say: reports what takes time.
 
     Raises:
+        EnvironmentFault: OpenVINO is not installed, and `kind` or `precision` demands it.
         ModelError: the model can't be loaded, or not as `kind` and `precision` demand.
     """
     config = load_config(str(model.folder))
     length = context_length(config)
     reference = ReferenceSpec(model.folder, model.tokenizer, length)
-    if kind == "transformers" or (kind == "auto" and precision == "fp32" and _has_gpu()):
+    if kind == "transformers":
         return Engine(reference)
+    if kind == "auto" and precision == "fp32" and (_has_gpu() or not is_installed("openvino_genai")):
+        return Engine(reference)
+    require("serve", "openvino_genai", "nncf")
     try:
         converted = _converted(model, config, precision=precision, folder=folder, say=say)
     except ModelError as error:
@@ -88,7 +93,7 @@ def _converted(
     target = folder / _key(weights, precision)
     with locked(folder, say):
         if not (target / VERDICT).is_file():
-            say(f"converting {model.name} version {model.version} for OpenVINO in {precision}; once")
+            say(f"converting {model.label} for OpenVINO in {precision}; once")
             command = [sys.executable, "-m", "dolly.serve.engines.prepare", model.folder, model.tokenizer, target]
             done = subprocess.run([*map(str, command), precision], stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode:
