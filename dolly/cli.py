@@ -114,13 +114,16 @@ def serve(
 
 
 @app.command()
-def chat(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Open a chat page over the server that `dolly serve` runs."""
-    require("serve", "gradio", "httpx")
-    from dolly.serve.chat_page import open_page
+def chat(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
+) -> None:
+    """Open the chat page of the server that `dolly serve` runs."""
+    require("serve", "httpx")
+    from dolly.serve.open_page import open_page
 
-    loaded = load_config(config, overrides)
-    open_page(host=loaded.serve.host, server_port=loaded.serve.port)
+    open_page(load_config(config, overrides).serve, say=lambda text: console.print(text, markup=False), browser=browser)
 
 
 @app.command()

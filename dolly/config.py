@@ -153,6 +153,7 @@ class Serve(Section):
     audit: Literal["off", "hash", "text"] = Field(
         "hash", description="log of requests: texts as SHA-256, or as they are"
     )
+    feedback: bool = Field(True, description="are ratings and corrected answers of the chat page stored?")
     requests_per_minute: int = Field(0, ge=0, description="of one key or address; others get 429; 0: no limit")
     tls_certificate: str | None = Field(None, description="PEM file with the certificate chain")
     tls_key: str | None = Field(None, description="PEM file with its private key")

@@ -20,7 +20,7 @@ from dolly.pipeline import STAGES
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LARGE = ("torch", "pyspark", "mlflow", "transformers", "deepspeed", "deltalake", "pandas", "gradio")
+LARGE = ("torch", "pyspark", "mlflow", "transformers", "deepspeed", "deltalake", "pandas", "fastapi")
 
 
 @pytest.mark.parametrize("command", [["--help"], ["schema"], ["train", "conf/demo.yaml", "train.epoch=1"]])
@@ -54,7 +54,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("peft", ["plan", "conf/demo.yaml"], "train"),
         ("fastapi", ["run", "conf/demo.yaml"], "serve"),
         ("torch", ["serve", "conf/demo.yaml"], "serve"),
-        ("gradio", ["chat", "conf/demo.yaml"], "serve"),
+        ("httpx", ["chat", "conf/demo.yaml"], "serve"),
         ("torch", ["ask", "Why?"], "serve"),
         ("pyspark", ["maintain", "conf/demo.yaml"], "spark"),
         ("pypdfium2", ["ingest", "conf/company.yaml"], "docs"),

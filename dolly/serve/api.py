@@ -73,7 +73,7 @@ class ResponseFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"]
 
 
-R = TypeVar("R", bound=Body)
+R = TypeVar("R", bound=BaseModel)
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 

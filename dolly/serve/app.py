@@ -13,11 +13,13 @@ from starlette.exceptions import HTTPException
 from dolly.serve.audit import AuditLog
 from dolly.serve.clients import ClientGone
 from dolly.serve.errors import Refusal
+from dolly.serve.feedback import FeedbackLog, FeedbackRoute
 from dolly.serve.filters import Filters
 from dolly.serve.guard import Guard
 from dolly.serve.keys import KeyFile
 from dolly.serve.models import Models
 from dolly.serve.openapi import describe
+from dolly.serve.page import add_page
 from dolly.serve.routes import Api, Limits
 
 
@@ -28,6 +30,7 @@ def make_app(
     keys: KeyFile | None = None,
     audit: AuditLog | None = None,
     filters: Filters | None = None,
+    feedback: FeedbackLog | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Builds the server.
@@ -38,10 +41,12 @@ def make_app(
         keys: who may use it; None for everyone.
         audit: where requests are written; None for nowhere.
         filters: of questions and answers; None for none.
+        feedback: where ratings are stored; None if they are not.
         lifespan: runs beside the server, from its start to its end.
     """
     app = FastAPI(title="dolly", docs_url=None, redoc_url=None, lifespan=lifespan)
-    api = Api(models, limits, audit, filters or Filters([]))
+    filters = filters or Filters([])
+    api = Api(models, limits, audit, filters)
     app.state.api = api
     for path, handler in (("/health", api.health), ("/ready", api.ready), ("/metrics", api.metrics_page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
@@ -49,6 +54,9 @@ def make_app(
     app.add_api_route("/v1/models/{name}", api.show_model, methods=["GET", "HEAD"], response_model=None)
     app.add_api_route("/v1/chat/completions", api.chat, methods=["POST"], response_model=None)
     app.add_api_route("/v1/completions", api.complete, methods=["POST"], response_model=None)
+    opinions = FeedbackRoute(feedback, models, filters, body_bytes=limits.body_bytes)
+    app.add_api_route("/v1/feedback", opinions.give_feedback, methods=["POST"], response_model=None)
+    add_page(app, feedback=feedback is not None, new_tokens=limits.new_tokens)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(ClientGone, _nobody)

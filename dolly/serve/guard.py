@@ -1,4 +1,4 @@
-"""Who may use the server, and how often: in front of all routes but those of a load balancer."""
+"""Who may use the server, and how often: in front of all routes but a load balancer's and the chat page's files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse
 
 from dolly.serve.errors import Refusal
 from dolly.serve.keys import KeyFile
+from dolly.serve.page import MEDIA
 
-# A load balancer asks these without a key.
-OPEN = ("/health", "/ready")
+# A load balancer asks the first two without a key; the page asks its user for one.
+OPEN = ("/health", "/ready", *MEDIA)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

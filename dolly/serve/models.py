@@ -50,6 +50,10 @@ class Models:
         known = ", ".join(self._served)
         raise Refusal(404, f"found no model {name!r}; this server has {known}", param="model", code="model_not_found")
 
+    def key_of(self, model: ServedModel) -> str:
+        """The `name@alias` of a served model."""
+        return next(key for key, served in self._served.items() if served is model)
+
     @contextmanager
     def in_use(self, model: ServedModel) -> Iterator[None]:
         """Keeps a model while its answers are generated, also when its alias moves."""

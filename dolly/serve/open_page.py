@@ -1,58 +1,47 @@
-"""A chat page in the browser, which is a client of the HTTP API."""
+"""Opens the chat page of a running server in the browser."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
+import webbrowser
+from collections.abc import Callable
 
 import httpx
 
+from dolly.config import Serve
 from dolly.errors import EnvironmentFault
 
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
-def open_page(*, host: str, server_port: int) -> None:
-    """Serves the page on a free port of `host` until interrupted.
+
+def open_page(settings: Serve, *, say: Callable[[str], None], browser: bool = True) -> None:
+    """Says where the chat page is, and opens it.
+
+    Args:
+        settings: of the server.
+        say: prints the address.
+        browser: open it?
 
     Raises:
         EnvironmentFault: no `dolly serve` answers.
     """
-    address = f"http://{host}:{server_port}"
+    address = page_address(settings)
     try:
-        model = httpx.get(f"{address}/health", timeout=5, trust_env=False).json()
-    except httpx.HTTPError as error:
+        # Only whether it answers: the browser is the one to judge its certificate.
+        health = httpx.get(f"{address}health", timeout=5, trust_env=False, verify=False).raise_for_status().json()
+        model, version = health["model"], health["version"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise EnvironmentFault(
-            found=f"no server at {address} ({error})", expected="dolly serve", fix="run dolly serve CONFIG first"
+            found=f"no server at {address.rstrip('/')} ({error})",
+            expected="dolly serve",
+            fix="run dolly serve CONFIG first",
         ) from error
-    make_page(address, title=f"{model['model']} (version {model['version']})").launch(
-        server_name=host, share=False, quiet=False
-    )
+    say(f"{model} (version {version}): {address}")
+    if browser and not webbrowser.open(address):
+        say("no browser could be opened here; open the address in one")
 
 
-def make_page(address: str, *, title: str) -> Any:
-    """Builds the page for the server at `address`."""
-    import gradio
-
-    def reply(message: str, history: list[dict[str, Any]]) -> Iterator[str]:
-        messages = [{"role": turn["role"], "content": _text(turn["content"])} for turn in history]
-        yield from stream_answer(address, [*messages, {"role": "user", "content": message}])
-
-    return gradio.ChatInterface(reply, title=title)
-
-
-def stream_answer(address: str, messages: list[dict[str, str]]) -> Iterator[str]:
-    """Yields the answer so far, after each piece."""
-    request = {"messages": messages, "stream": True}
-    answer = ""
-    with httpx.stream("POST", f"{address}/v1/chat/completions", json=request, timeout=300, trust_env=False) as response:
-        for line in response.iter_lines():
-            if line.startswith("data: {"):
-                answer += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
-                yield answer
-
-
-def _text(content: Any) -> str:
-    """Gradio keeps a turn's content as text or as a list of parts."""
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content)
+def page_address(settings: Serve) -> str:
+    """The address of the page, for a browser on the server's machine."""
+    host = _ANY.get(settings.host, settings.host)
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}/"

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from dolly import __version__
 from dolly.serve.api import ChatRequest, CompletionRequest, Generation
 from dolly.serve.errors import STATUSES
+from dolly.serve.feedback import Feedback
+from dolly.serve.page import MEDIA
 
-_BODIES: dict[str, type[Generation]] = {"/v1/chat/completions": ChatRequest, "/v1/completions": CompletionRequest}
+_BODIES: dict[str, type[BaseModel]] = {
+    "/v1/chat/completions": ChatRequest,
+    "/v1/completions": CompletionRequest,
+    "/v1/feedback": Feedback,
+}
+_MEDIA = {"/metrics": "text/plain", **MEDIA}
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -52,11 +61,10 @@ def _operation(path: str, method: str, endpoint: Any, schemas: dict[str, Any]) -
         "description": "refused",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
-    kinds = {"/metrics": "text/plain"}
-    content: dict[str, Any] = {kinds.get(path, "application/json"): {"schema": {}}}
+    content: dict[str, Any] = {_MEDIA.get(path, "application/json"): {"schema": {}}}
     operation: dict[str, Any] = {
         "summary": (endpoint.__doc__ or "").splitlines()[0],
-        "operationId": f"{method.lower()}_{endpoint.__name__}",
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_"),
         "responses": {"200": {"description": "done", "content": content}} | {str(status): error for status in STATUSES},
     }
     if method == "HEAD":
@@ -71,5 +79,6 @@ def _operation(path: str, method: str, endpoint: Any, schemas: dict[str, Any]) -
         schemas[body.__name__] = schema
         reference = {"$ref": f"#/components/schemas/{body.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        if issubclass(body, Generation):
+            content["text/event-stream"] = {}
     return operation

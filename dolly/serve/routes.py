@@ -86,8 +86,7 @@ class Api:
     async def show_model(self, name: str) -> JSONResponse:
         """One of them."""
         model = self.models.find(name)
-        key = next(key for key, served in self.models.served.items() if served is model)
-        return JSONResponse(_description(key, model))
+        return JSONResponse(_description(self.models.key_of(model), model))
 
     async def chat(self, http: Request) -> Response:
         """An answer to a conversation."""

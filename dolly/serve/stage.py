@@ -184,6 +184,7 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     from rich.console import Console
 
     from dolly.serve.app import make_app
+    from dolly.serve.feedback import FeedbackLog
     from dolly.serve.models import Models, follow_aliases
 
     settings = config.serve
@@ -212,13 +213,22 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
         follower.cancel()
 
     audit = AuditLog(state.home / "audit", settings.audit)
+    feedback = FeedbackLog(state.home / "feedback") if settings.feedback else None
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.tls_certificate else "http"
     for key, model in models.served.items():
         say(f"{key} (version {model.version}, {model.engine.name}) at {scheme}://{host}:{port}/v1; Ctrl-C stops it")
     try:
         serve_forever(
-            make_app(models, _limits(config), keys=api_keys, audit=audit, filters=filters, lifespan=beside),
+            make_app(
+                models,
+                _limits(config),
+                keys=api_keys,
+                audit=audit,
+                filters=filters,
+                feedback=feedback,
+                lifespan=beside,
+            ),
             listener,
             end_seconds=settings.end_seconds,
             certificate=settings.tls_certificate,

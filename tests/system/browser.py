@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-_SILENT = (
+SILENT = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
@@ -31,7 +31,7 @@ def screenshot(url: str, picture: Path, *, width: int = 1600, height: int = 1000
     assert program, "no Chromium; run make system"
     with tempfile.TemporaryDirectory(prefix="dolly-chromium-", ignore_cleanup_errors=True) as profile:
         page = (f"--window-size={width},{height}", f"--virtual-time-budget={1000 * seconds}", f"--screenshot={picture}")
-        command = [program, *_SILENT, f"--user-data-dir={profile}", *page, url]
+        command = [program, *SILENT, f"--user-data-dir={profile}", *page, url]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

@@ -127,7 +127,7 @@ def test_train_alone_trains_evaluates_and_registers_prepared_rows(
     install: Callable[[str], Environment], finished_run: Run, tiny_base: Path, tmp_path: Path
 ) -> None:
     train = install("train")
-    assert train.lacks("pyspark", "delta", "py4j", "gradio")
+    assert train.lacks("pyspark", "delta", "py4j")
     shutil.copytree(finished_run.home / "tables", tmp_path / "home" / "tables")
     config = tiny_config(tmp_path, tiny_base)
     done = train.dolly("run", str(config), "--from", "train", "--until", "register")
