@@ -17,12 +17,12 @@ from typing import Annotated, Any
 
 import typer
 
-from dolly import __version__, cli_keys, cli_machine, cli_tables
+from dolly import __version__, cli_keys, cli_machine, cli_serve, cli_tables
 from dolly.cli_options import ConfigFile, ConfigOption, HomeFolder, Overrides, console, state_of
 from dolly.config import Config
 from dolly.config_file import json_schema, load_config
 from dolly.errors import DollyError, in_one_line
-from dolly.extras import SERVE, require
+from dolly.extras import require
 from dolly.secrets import redacted
 from dolly.signals import at_sigterm
 
@@ -100,17 +100,8 @@ def plan(
         show(training_plan, console)
 
 
-@app.command()
-def serve(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    alias: Annotated[str, typer.Option(help="which registered model")] = "champion",
-) -> None:
-    """Serve the champion as an OpenAI-compatible API until interrupted."""
-    require("serve", *SERVE)
-    from dolly.serve.stage import serve_champion
-
-    serve_champion(load_config(config, overrides), alias=alias)
+for _command in (cli_serve.serve, cli_serve.route):
+    app.command()(_command)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 from dolly.config_data import Clean, Ingest, PersonalData, Prepare, Section, Source, Spark
+from dolly.config_router import Router
 
 
 class Model(Section):
@@ -158,6 +159,7 @@ class Serve(Section):
     tls_certificate: str | None = Field(None, description="PEM file with the certificate chain")
     tls_key: str | None = Field(None, description="PEM file with its private key")
     behind_proxy: bool = Field(False, description="a proxy in front has TLS: host may be another than loopback without")
+    router: Router = Router()
 
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> Self:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("dolly", "jobs") for path in (ROOT / folder).rglob("*.py"))
 JOBS = sorted((ROOT / "jobs").glob("*.py"))
 WITHOUT_SPARK = ("dolly.train.worker", "dolly.train.engine", "dolly.evaluate.stage", "dolly.serve.app")
-WITHOUT_TORCH = ("dolly.clean.stage", "dolly.clean.checked", "dolly.ingest.stage")
+WITHOUT_TORCH = ("dolly.clean.stage", "dolly.clean.checked", "dolly.ingest.stage", "dolly.serve.router.run")
 PROBE = """
 import importlib, json, sys
 forbidden, *modules = sys.argv[1:]
@@ -63,7 +63,7 @@ def test_training_evaluation_and_serving_need_no_spark(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_the_data_stages_need_no_torch(module: str) -> None:
+def test_the_data_stages_and_the_router_need_no_torch(module: str) -> None:
     assert not imports("torch", WITHOUT_TORCH)[module]
 
 

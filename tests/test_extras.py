@@ -55,6 +55,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("fastapi", ["run", "conf/demo.yaml"], "serve"),
         ("torch", ["serve", "conf/demo.yaml"], "serve"),
         ("httpx", ["chat", "conf/demo.yaml"], "serve"),
+        ("uvicorn", ["route", "conf/demo.yaml"], "route"),
         ("torch", ["ask", "Why?"], "serve"),
         ("pyspark", ["maintain", "conf/demo.yaml"], "spark"),
         ("pypdfium2", ["ingest", "conf/company.yaml"], "docs"),

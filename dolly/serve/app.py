@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from dolly.serve.audit import AuditLog
-from dolly.serve.clients import ClientGone
-from dolly.serve.errors import Refusal
+from dolly.serve.failures import add_handlers
 from dolly.serve.feedback import FeedbackLog, FeedbackRoute
 from dolly.serve.filters import Filters
 from dolly.serve.guard import Guard
@@ -47,7 +43,7 @@ def make_app(
     app = FastAPI(title="dolly", docs_url=None, redoc_url=None, lifespan=lifespan)
     filters = filters or Filters([])
     api = Api(models, limits, audit, filters)
-    app.state.api = api
+    app.state.api, app.state.end = api, api.end
     for path, handler in (("/health", api.health), ("/ready", api.ready), ("/metrics", api.metrics_page)):
         app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
     app.add_api_route("/v1/models", api.list_models, methods=["GET", "HEAD"], response_model=None)
@@ -57,30 +53,8 @@ def make_app(
     opinions = FeedbackRoute(feedback, models, filters, body_bytes=limits.body_bytes)
     app.add_api_route("/v1/feedback", opinions.give_feedback, methods=["POST"], response_model=None)
     add_page(app, feedback=feedback is not None, new_tokens=limits.new_tokens)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(HTTPException, _unrouted)
-    app.add_exception_handler(ClientGone, _nobody)
-    app.add_exception_handler(Exception, _unexpected)
+    add_handlers(app)
     if keys:
         app.add_middleware(Guard, keys=keys, per_minute=limits.requests_per_minute)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
-
-
-async def _refused(_: Request, refusal: Any) -> Response:
-    return JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
-
-
-async def _unrouted(request: Request, error: Any) -> Response:
-    text = f"found {request.method} {request.url.path}: {error.detail}"
-    refusal = Refusal(error.status_code, text)
-    return JSONResponse(refusal.body, refusal.status, headers={**refusal.headers, **(error.headers or {})})
-
-
-async def _nobody(_: Request, __: Any) -> Response:
-    return Response(status_code=499)  # the client has gone and does not read it
-
-
-async def _unexpected(_: Request, __: Any) -> Response:
-    refusal = Refusal(500, "unexpected error; it is in the server's log")
-    return JSONResponse(refusal.body, refusal.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -27,14 +28,15 @@ class Guard:
         app: what is guarded.
         keys: who may use it.
         per_minute: requests of one key, or without keys of one address; 0 for no limit.
+        open_paths: that need no key.
     """
 
-    def __init__(self, app: Any, *, keys: KeyFile, per_minute: int = 0) -> None:
-        self._app, self._keys = app, keys
+    def __init__(self, app: Any, *, keys: KeyFile, per_minute: int = 0, open_paths: Collection[str] = OPEN) -> None:
+        self._app, self._keys, self._open = app, keys, open_paths
         self._rate = Rate(per_minute) if per_minute else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN:
+        if scope["type"] == "http" and scope["path"] not in self._open:
             try:
                 self._check(scope)
             except Refusal as refusal:

@@ -74,6 +74,18 @@ class Api:
             raise Refusal(503, self._audit.fault)
         return JSONResponse({"status": "ready"})
 
+    def announcement(self) -> dict[str, Any]:
+        """What a router is told: the models that can answer now, and how busy the server is."""
+        can = not (self._audit and self._audit.fault)
+        there = [(key, model) for key, model in self.models.served.items() if can and model.engine.ready]
+        models = [_description(key, model) for key, model in there]
+        waits = self.admission
+        return {"models": models, "running": waits.in_use, "waiting": waits.waiting, "places": waits.running}
+
+    async def end(self) -> None:
+        """Refuses requests that wait and those that come; the ones that are answered go on."""
+        self.admission.drain()
+
     async def metrics_page(self) -> Response:
         """Counters for Prometheus."""
         return PlainTextResponse(self.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -14,8 +14,8 @@ from dolly.errors import EnvironmentFault
 _START_SECONDS = 30
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Binds the port, before the model is loaded.
+def bind(host: str, port: int, *, key: str = "serve.port") -> socket.socket:
+    """Binds the port, before the model is loaded; `key` of the config has it.
 
     Raises:
         EnvironmentFault: the port is in use or not allowed.
@@ -29,7 +29,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise EnvironmentFault(
             found=f"port {port} of {host} can't be taken ({error.strerror})",
             expected="a free port",
-            fix=f"stop what uses it, or set serve.port={port + 1}",
+            fix=f"stop what uses it, or set {key}={port + 1}",
         ) from error
     return listener
 
@@ -71,7 +71,7 @@ def _server(app: Any, end_seconds: int, **tls: Any) -> Any:
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.api.admission.drain()
+            await app.state.end()
             await super().shutdown(sockets)
 
     config = uvicorn.Config(

@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from dolly.config import Config, Serve
-from dolly.errors import ModelError, UsageError, in_one_line
+from dolly.errors import ModelError, in_one_line
 from dolly.evaluate.questions import Question, held_out_questions
 from dolly.extras import require
-from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
+from dolly.register.registry import CHAMPION, RegisteredModel, aliased_version, find_registered, version_tags
 from dolly.result import StageResult
 from dolly.serve.audit import AuditLog
+from dolly.serve.exposure import require_safe
 from dolly.serve.keys import KeyFile
 from dolly.serve.server import bind, serve_forever, serving
 from dolly.state import State
@@ -119,11 +120,19 @@ def load(key: str, config: Config, state: State, say: Callable[[str], None]) -> 
     Raises:
         ModelError: there is no such model, or it can't be served so.
     """
+    name, _, alias = key.partition("@")
+    return open_model(find_registered(name, alias=alias or CHAMPION), config, state, say)
+
+
+def open_model(model: RegisteredModel, config: Config, state: State, say: Callable[[str], None]) -> ServedModel:
+    """Starts the engine of a model; the arguments are those of `load`.
+
+    Raises:
+        ModelError: it can't be served so.
+    """
     from dolly.serve.engines.choose import open_engine
     from dolly.serve.served import ServedModel
 
-    name, _, alias = key.partition("@")
-    model = find_registered(name, alias=alias or CHAMPION)
     settings = config.serve
     engine = open_engine(
         model,
@@ -160,25 +169,6 @@ def _filters(settings: Serve) -> Filters:
     return Filters([make_filter(each) for each in settings.filters])
 
 
-def _require_safe(settings: Serve, keys: KeyFile) -> None:
-    """Requires API keys and TLS of a server that other machines can reach.
-
-    Raises:
-        UsageError: it has none.
-    """
-    missing = []
-    if not keys.all():
-        missing.append("API keys (dolly keys add NAME)")
-    if not (settings.tls_certificate or settings.behind_proxy):
-        missing.append("TLS (serve.tls_certificate and serve.tls_key, or serve.behind_proxy=true)")
-    if missing and settings.host not in ("127.0.0.1", "::1", "localhost"):
-        raise UsageError(
-            found=f"serve.host {settings.host}, which others can reach, without {' and without '.join(missing)}",
-            expected="keys and TLS, or a loopback address",
-            fix="add them, or set serve.host=127.0.0.1",
-        )
-
-
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     """Serves registered models until interrupted."""
     from rich.console import Console
@@ -186,12 +176,14 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     from dolly.serve.app import make_app
     from dolly.serve.feedback import FeedbackLog
     from dolly.serve.models import Models, follow_aliases
+    from dolly.serve.router.run import join_router
 
     settings = config.serve
     say = Console(highlight=False, markup=False).print
     state = State.of(config)
     api_keys = KeyFile(state.api_keys)
-    _require_safe(settings, api_keys)
+    behind_router = settings.router.url is not None
+    require_safe(settings, keyed=behind_router or bool(api_keys.all()))
     filters = _filters(settings)
     listener = bind(settings.host, settings.port)
     connect(state)
@@ -219,16 +211,18 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     for key, model in models.served.items():
         say(f"{key} (version {model.version}, {model.engine.name}) at {scheme}://{host}:{port}/v1; Ctrl-C stops it")
     try:
+        app = make_app(
+            models,
+            _limits(config),
+            keys=None if behind_router else api_keys,
+            audit=audit,
+            filters=filters,
+            feedback=feedback,
+            lifespan=beside,
+        )
+        join_router(app, settings, listener)
         serve_forever(
-            make_app(
-                models,
-                _limits(config),
-                keys=api_keys,
-                audit=audit,
-                filters=filters,
-                feedback=feedback,
-                lifespan=beside,
-            ),
+            app,
             listener,
             end_seconds=settings.end_seconds,
             certificate=settings.tls_certificate,

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 from dolly.config import Config, Serve
 from dolly.errors import UsageError
 from dolly.serve.app import make_app
+from dolly.serve.exposure import require_safe
 from dolly.serve.guard import OPEN
 from dolly.serve.keys import KeyFile
 from dolly.serve.models import Models
 from dolly.serve.routes import Limits
-from dolly.serve.stage import _require_safe
 from tests.serve.scripted import ScriptedEngine, served
 
 HELLO = {"messages": [{"role": "user", "content": "Which gate?"}]}
@@ -103,16 +103,14 @@ def test_a_rate_is_of_one_key(tiny_tokenizer: Any, tmp_path: Path) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_other_machines_need_keys_and_tls(tmp_path: Path) -> None:
-    keys = KeyFile(tmp_path / "keys.json")
-    _require_safe(Serve(), keys)
+def test_other_machines_need_keys_and_tls() -> None:
+    require_safe(Serve(), keyed=False)
     for settings in (Serve(host="0.0.0.0"), Serve(host="192.0.2.1", behind_proxy=True)):
         with pytest.raises(UsageError, match="dolly keys add"):
-            _require_safe(settings, keys)
-    keys.add("ann")
+            require_safe(settings, keyed=False)
     with pytest.raises(UsageError, match=r"serve\.tls_certificate"):
-        _require_safe(Serve(host="0.0.0.0"), keys)
-    _require_safe(Serve(host="0.0.0.0", behind_proxy=True), keys)
-    _require_safe(Serve(host="0.0.0.0", tls_certificate="c.pem", tls_key="k.pem"), keys)
+        require_safe(Serve(host="0.0.0.0"), keyed=True)
+    require_safe(Serve(host="0.0.0.0", behind_proxy=True), keyed=True)
+    require_safe(Serve(host="0.0.0.0", tls_certificate="c.pem", tls_key="k.pem"), keyed=True)
     with pytest.raises(ValueError, match="tls_certificate and tls_key"):
         Config.model_validate({"name": "x", "serve": {"tls_key": "k.pem"}})
