@@ -83,7 +83,9 @@ class Parrot:
 class ChatServer:
     """The server, what it is made of, and its address."""
 
-    def __init__(self, home: Path, tokenizer: Any, *, keys: KeyFile | None = None, **limits: Any) -> None:
+    def __init__(
+        self, home: Path, tokenizer: Any, *, keys: KeyFile | None = None, stored: bool = True, **limits: Any
+    ) -> None:
         self.feedback = home / "feedback"
         self.engines = {alias: Parrot(tokenizer, alias) for alias in ("champion", "challenger")}
         models = {
@@ -91,7 +93,7 @@ class ChatServer:
             for version, (alias, engine) in zip("73", self.engines.items(), strict=True)
         }
         most = Limits(new_tokens=100_000, **limits)
-        self.app = make_app(Models(models), most, keys=keys, feedback=FeedbackLog(self.feedback))
+        self.app = make_app(Models(models), most, keys=keys, feedback=FeedbackLog(self.feedback) if stored else None)
         self.address = ""
 
 

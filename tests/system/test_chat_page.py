@@ -112,6 +112,36 @@ def test_two_answers_side_by_side_and_blind(page: Page, chat: ChatServer) -> Non
     assert f"assistant\n{kept}" in chat.engines["champion"].prompts[-1]
 
 
+def test_a_pair_with_one_answer_is_tried_again_and_can_be_skipped(page: Page, chat: ChatServer) -> None:
+    page.click("Side by side")
+    chat.engines["challenger"].healthy.add("fails")
+    shown = ask(page, "fails now", ".pair")
+    assert "the process ended" in shown
+    assert "No vote: an answer has failed." in shown
+    assert "gate@" not in shown
+    chat.engines["champion"].healthy.add("fails")
+    before = len(lines(chat))
+    page.click("Retry", within=".pair")
+    page.wait(f"document.querySelector('.votes').innerText.includes('Which answer is better?') && {IDLE}")
+    assert "the process ended" not in page.text(".pair")
+    page.click("Skip, show the models", within=".pair")
+    assert "gate@champion" in page.text(".pair")
+    assert len(lines(chat)) == before
+
+
+def test_a_server_that_stores_nothing(browser: Chromium, tiny_tokenizer: Any, tmp_path: Path) -> None:
+    with chat_server(tmp_path, tiny_tokenizer, stored=False) as server:
+        page = opened(browser, server)
+        ask(page, "hello")
+        assert page.run("[...document.querySelectorAll('.answer button')].map(each => each.innerText)") == ["Copy"]
+        page.click("Side by side")
+        ask(page, "hello", ".pair")
+        page.click("Tie", within=".pair")
+        page.wait("document.querySelector('.pair').innerText.includes('gate@champion')")
+        assert "Stored" not in page.text(".pair")
+        assert not server.feedback.exists()
+
+
 def test_ratings_and_corrections_are_stored(page: Page, chat: ChatServer) -> None:
     ask(page, "hello")
     for label, rating in (("Good answer", "up"), ("Bad answer", "down")):

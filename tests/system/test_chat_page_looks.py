@@ -65,6 +65,7 @@ def test_pictures(browser: Chromium, chat: ChatServer, dark: bool) -> None:
     page.picture(PICTURES / f"error{end}.png")
     page.click("Side by side")
     page.click("Settings")
+    page.picture(PICTURES / f"settings{end}.png")
     ask(page, "markdown please", ".pair")
     page.wait(VOTES_SHOWN)
     page.picture(PICTURES / f"pair{end}.png")

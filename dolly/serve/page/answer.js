@@ -6,7 +6,7 @@ import { render } from "./markdown.js";
 
 const BETWEEN = 80; // ms between two drawings of a text that still comes
 const ENDINGS = {
-  length: "Cut: the longest answer is reached (Settings).",
+  length: "Cut: it has as many tokens as Settings allow.",
   content_filter: "Ended by a filter of the server.",
 };
 
@@ -19,6 +19,7 @@ export class Answer {
     this.settings = settings;
     this.text = this.response = this.version = "";
     this.corrected = null;
+    this.failed = false;
     this.title = make("h2", { text: title });
     this.body = make("div", { class: "text" });
     this.notes = make("div", { class: "notes" });
@@ -45,6 +46,7 @@ export class Answer {
 
   // Asks the model and shows its answer. Throws what the server refused; a stop is no fault.
   async fill(messages, signal) {
+    this.failed = false;
     this.element.setAttribute("aria-busy", "true");
     try {
       for await (const chunk of streamed({ messages, ...this.settings }, signal)) this.#take(chunk);
@@ -64,6 +66,7 @@ export class Answer {
 
   // Shows why the answer failed; what has come of it stays.
   fail(error, retry) {
+    this.failed = true;
     this.notes.append(failure(error, retry));
   }
 

@@ -52,6 +52,7 @@ async function submit() {
   const exchange = { question: text, answer: null, pair: null };
   for (const old of log.querySelectorAll(".answer > .notes button")) old.remove(); // retries of earlier answers
   byId("hint").hidden = true;
+  byId("settings").open = false;
   exchanges.push(exchange);
   const heading = make("h2", { class: "unseen", text: "You" });
   append(make("article", { class: "question" }, heading, make("div", { class: "text", dir: "auto", text })));
@@ -111,19 +112,16 @@ const stop = () => controller?.abort();
 const say = (text) => (byId("status").textContent = text);
 
 // Follows a conversation that grows, unless its reader has scrolled up.
-let atEnd = true;
-let last = 0;
-const follow = () => atEnd && scrollTo(0, document.body.scrollHeight);
-addEventListener("scroll", () => {
-  if (innerHeight + scrollY >= document.body.scrollHeight - 80) atEnd = true;
-  else if (scrollY < last) atEnd = false; // else the page has grown since
-  last = scrollY;
-});
-new ResizeObserver(follow).observe(log);
+let height = 0;
+const toEnd = () => scrollTo(0, (height = document.body.scrollHeight));
+new ResizeObserver(() => {
+  if (innerHeight + scrollY >= height - 80) toEnd();
+  height = document.body.scrollHeight;
+}).observe(log);
 
 function append(element) {
-  atEnd = true;
   log.append(element);
+  toEnd();
 }
 
 function fit() {

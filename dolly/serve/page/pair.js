@@ -52,11 +52,11 @@ export class Pair {
   }
 
   #offerVotes() {
-    const both = this.answers.every((answer) => answer.text);
+    const both = this.answers.every((answer) => answer.text && !answer.failed);
     const vote = (name) => button(VOTES[name], () => this.#vote(name));
     const buttons = both ? Object.keys(VOTES).map(vote) : [];
     buttons.push(button("Skip, show the models", () => this.#reveal()));
-    this.votes.replaceChildren(make("p", { text: both ? "Which answer is better?" : "One answer is missing." }), ...buttons);
+    this.votes.replaceChildren(make("p", { text: both ? "Which answer is better?" : "No vote: an answer has failed." }), ...buttons);
     this.votes.hidden = false;
   }
 
