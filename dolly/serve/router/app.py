@@ -156,7 +156,7 @@ def make_router(
         async with client:
             yield
 
-    app = FastAPI(title="dolly router", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="router", docs_url=None, redoc_url=None, lifespan=lifespan)
     router = Router(secret, client, heartbeat_seconds=heartbeat_seconds, body_bytes=body_bytes)
     app.state.router, app.state.end = router, router.end
     for path, handler in (("/health", router.health), ("/ready", router.ready), ("/metrics", router.metrics_page)):

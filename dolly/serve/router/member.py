@@ -81,7 +81,7 @@ class Member:
         except httpx.HTTPError as error:
             return f"can't be reached ({type(error).__name__})"
         except (ValueError, KeyError, TypeError):
-            return "answered something that no router of dolly answers"
+            return "answered otherwise than a router"
 
     def _client(self) -> httpx.AsyncClient:
         context = ssl.create_default_context()  # with the authorities of SSL_CERT_FILE
