@@ -125,7 +125,10 @@ def vllm_commands(model: Published) -> str:
     if not model.address.startswith("file://"):
         folder = Path(f"{model.name}-{model.version}") / model.folder.name
         source = ["--artifact-uri", f"models:/{model.name}/{model.version}", "--dst-path", str(folder.parent)]
-        lines += ["# with MLFLOW_TRACKING_URI set to the tracking store of the config:", _shell("mlflow", "artifacts", "download", *source)]
+        lines += [
+            "# set MLFLOW_TRACKING_URI to the tracking store first:",
+            _shell("mlflow", "artifacts", "download", *source),
+        ]
     arguments = [
         *("--served-model-name", model.name, f"{model.name}@{model.alias}"),
         *("--chat-template", str(folder / _TEMPLATE)),
