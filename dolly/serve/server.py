@@ -11,6 +11,8 @@ from typing import Any
 
 from dolly.errors import EnvironmentFault
 
+# Longer than clients and proxies keep an idle connection (60 s is common), or one may send while it is being closed.
+_IDLE_SECONDS = 75
 _START_SECONDS = 30
 
 
@@ -75,6 +77,12 @@ def _server(app: Any, end_seconds: int, **tls: Any) -> Any:
             await super().shutdown(sockets)
 
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=end_seconds, server_header=False, **tls
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=end_seconds,
+        timeout_keep_alive=_IDLE_SECONDS,
+        **tls,
     )
     return Server(config)

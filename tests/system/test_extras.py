@@ -157,6 +157,20 @@ def test_serve_alone_answers(install: Callable[[str], Environment], finished_run
     assert answer["choices"][0]["message"]["content"] == asked.stdout.strip()
 
 
+def test_route_alone_waits_for_servers(install: Callable[[str], Environment], tiny_base: Path, tmp_path: Path) -> None:
+    route = install("route")
+    assert route.lacks("torch", "pyspark", "openvino")
+    config = str(tiny_config(tmp_path, tiny_base))
+    server = Server(
+        lambda port: [str(route.python), "-m", "dolly.cli", "route", config, f"serve.router.port={port}"],
+        ready=answers_http("/health"),
+        log=tmp_path / "log",
+        environment={"PYTHONPATH": "", "DOLLY_ROUTER_SECRET": "s" * 40},
+    )
+    with running(server):
+        assert httpx.get(f"http://127.0.0.1:{server.port}/ready", trust_env=False).status_code == 503
+
+
 @pytest.mark.parametrize(
     ("extra", "address"),
     [
