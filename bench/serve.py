@@ -56,7 +56,8 @@ def register(folder: Path, base: str) -> tuple[Any, Any]:
     model.tokenizer.save_pretrained(weights)
     card = {"prompt": {"format": "chatml", "system": None, "sha256": prompt.sha256}, "dtype": "float32"}
     (weights / "dolly.json").write_text(json.dumps(card))
-    with mlflow.start_run():
+    experiment = mlflow.create_experiment(NAME, artifact_location=(folder / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
         version = add_version(NAME, weights, tags={"weights_sha256": weights_sha256(str(weights))})
     set_alias(NAME, CHAMPION, version)
     return state, model

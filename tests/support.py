@@ -23,7 +23,11 @@ SAMPLE = Path(__file__).parent.parent / "dolly" / "sample"
 # Short jobs on two cores: the first compiler and the simplest collector start fastest.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # `clean.rules` for tests of what rows have to do with other rows: Spark needs seconds for the plan of all rules.
-FEW_RULES = {name: "off" for name in rules.REASONS if name not in ("empty_instruction", "empty_output")}
+_NEEDED = ("empty_instruction", "empty_output")  # can't be off
+FEW_RULES = {name: "off" for name in rules.REASONS if name not in _NEEDED}
+# Of the tiny experiment: also the fixes that its rows need.
+_TINY = ("control_characters", "outer_whitespace", "no_input_marker")
+TINY_RULES = {name: "off" for name in FEW_RULES if name not in _TINY}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def tiny_config(folder: Path, base: Path, **changes: Any) -> Path:
             {"name": "general", "path": str(SAMPLE / "instructions.jsonl"), "format": "jsonl", "max_groups": 16},
         ],
         "spark": {"conf": {"spark.driver.extraJavaOptions": QUICK_JAVA}},
+        "clean": {"rules": TINY_RULES},
         "prepare": {"max_tokens": 256, "eval_share": 0.2},
         "model": {"base": str(base)},
         "train": {"method": "full", "learning_rate": 3e-3, "epochs": 1, "batch_size": 8, "block_tokens": 512},

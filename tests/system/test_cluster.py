@@ -10,7 +10,7 @@ import pytest
 
 from dolly.schema import GOLD_EXAMPLES
 from dolly.tables import Tables
-from tests.support import QUICK_JAVA, Run, dolly, tiny_config
+from tests.support import QUICK_JAVA, TINY_RULES, Run, dolly, tiny_config
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -28,7 +28,9 @@ def test_two_workers_make_the_same_gold_rows_and_train_to_the_same_losses(
     key.chmod(0o600)
     quick = {f"spark.{side}.extraJavaOptions": QUICK_JAVA for side in ("driver", "executor")}
     spark = {"master": cluster, "shuffle_partitions": 3, "conf": {"spark.executor.memory": "1g"} | quick}
-    config = tiny_config(tmp_path, tiny_base, spark=spark, clean={"privacy": {"key_file": str(key)}})
+    config = tiny_config(
+        tmp_path, tiny_base, spark=spark, clean={"rules": TINY_RULES, "privacy": {"key_file": str(key)}}
+    )
     training = ["train.processes=2", "train.zero_stage=2", "train.launch.by=spark"]
     result = dolly("run", str(config), "--until", "train", *training)
     assert result.returncode == 0, result.stdout + result.stderr
