@@ -28,6 +28,7 @@ class Admission:
         self._free = running
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._draining = False
+        self.last_moment = math.inf  # of the monotonic clock: answers that have not ended by then are cut
         self._answer_seconds = 1.0  # a running mean
 
     @property
@@ -57,16 +58,17 @@ class Admission:
             self._free += count
             self._give()
 
-    def drain(self) -> None:
-        """Refuses requests that wait and those that come; the ones with places go on."""
+    def drain(self, seconds: float) -> None:
+        """Refuses requests that wait and those that come; the ones with places have some seconds to end."""
         self._draining = True
+        self.last_moment = time.monotonic() + seconds
         for _, place in self._queue:
             if not place.done():
-                place.set_exception(self._ends())
+                place.set_exception(self.ends())
 
     async def _take(self, count: int) -> None:
         if self._draining:
-            raise self._ends()
+            raise self.ends()
         if not self._queue and self._free >= count:
             self._free -= count
             return
@@ -100,5 +102,6 @@ class Admission:
         turns = (len(self._queue) + 1) / self.running
         return min(_RETRY, max(1, math.ceil(turns * self._answer_seconds)))
 
-    def _ends(self) -> Refusal:
+    def ends(self) -> Refusal:
+        """The refusal of a server that ends."""
         return Refusal(503, "the server ends; try again", retry_after=1)

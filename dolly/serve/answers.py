@@ -61,9 +61,11 @@ async def generate(task: Task, admission: Admission, *, seconds: float) -> Async
         try:
             while count:
                 try:
-                    async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    async with asyncio.timeout(max(0.0, min(deadline, admission.last_moment) - time.monotonic())):
                         piece = await pieces.get()
                 except TimeoutError:
+                    if deadline > admission.last_moment:
+                        raise admission.ends() from None
                     raise Refusal(503, f"the answer has taken {seconds:g} seconds", code="timeout") from None
                 if isinstance(piece, EngineError):
                     raise Refusal(503, f"the engine failed: {piece}; try again", retry_after=2)

@@ -82,9 +82,9 @@ class Api:
         waits = self.admission
         return {"models": models, "running": waits.in_use, "waiting": waits.waiting, "places": waits.running}
 
-    async def end(self) -> None:
-        """Refuses requests that wait and those that come; the ones that are answered go on."""
-        self.admission.drain()
+    async def end(self, seconds: float) -> None:
+        """Refuses requests that wait and those that come; the ones that are answered have some seconds to end."""
+        self.admission.drain(seconds)
 
     async def metrics_page(self) -> Response:
         """Counters for Prometheus."""

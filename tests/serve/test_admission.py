@@ -73,7 +73,7 @@ def test_a_server_that_ends_refuses_who_waits_and_who_comes() -> None:
         admission, go, log = Admission(running=1, waiting=3, seconds=5), asyncio.Event(), []
         running, waiting = (asyncio.create_task(hold(admission, go, log, n)) for n in range(2))
         await asyncio.sleep(0)
-        admission.drain()
+        admission.drain(5)
         for late in (waiting, asyncio.create_task(hold(admission, go, log, 2))):
             with pytest.raises(Refusal, match="the server ends"):
                 await late

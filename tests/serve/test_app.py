@@ -239,6 +239,17 @@ def test_an_answer_that_takes_too_long(tiny_tokenizer: Any) -> None:
     assert app.engine.running == 0
 
 
+def test_an_answer_that_outlasts_the_server_ends_with_an_error(tiny_tokenizer: Any) -> None:
+    app = app_of(tiny_tokenizer, pause=0.05)
+    with TestClient(app).stream("POST", CHAT, json=HELLO | {"stream": True}) as begun:
+        lines = begun.iter_lines()
+        next(lines)
+        app.state.api.admission.drain(0)
+        last = [line for line in lines if line][-1]
+    assert "the server ends" in json.loads(last.removeprefix("data: "))["error"]["message"]
+    assert app.engine.running == 0
+
+
 async def request_that_leaves(app: Any, *, stream: bool) -> None:
     """Sends a request as an ASGI server does, and hangs up after some time."""
     sent = asyncio.Event()

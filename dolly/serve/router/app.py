@@ -98,7 +98,7 @@ class Router:
         self.workers.leave(http.query_params.get("url", ""))
         return JSONResponse({"status": "left"})
 
-    async def end(self) -> None:
+    async def end(self, _: float) -> None:
         """Refuses the requests that come from now on."""
         self._ending = True
 

@@ -130,8 +130,8 @@ def join(app: FastAPI, *, router: str, secret: str, url: str, seconds: float) ->
         async with beside(running) as state, member.registered():
             yield state
 
-    async def end() -> None:
+    async def end(seconds: float) -> None:
         await member.leave()
-        await drain()
+        await drain(seconds)
 
     app.router.lifespan_context, app.state.end = lifespan, end
