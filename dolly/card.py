@@ -1,8 +1,9 @@
-"""The card beside a trained model's weights: what it was trained from, and the prompt that it was trained with."""
+"""The files of a trained model, and the card beside its weights: what it was trained from, with which prompt."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,30 @@ from dolly.errors import ModelError
 from dolly.prompts import Prompt
 
 CARD = "dolly.json"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A registered version, or weights that will be one, and the files on this machine.
+
+    Args:
+        name: of the registered model.
+        version: its version; empty before it has one.
+        tags: of the version, see `version_tags`.
+        folder: weights, config and card.
+        tokenizer: folder of the tokenizer.
+    """
+
+    name: str
+    version: str
+    tags: dict[str, str]
+    folder: Path
+    tokenizer: Path
+
+    @property
+    def label(self) -> str:
+        """Name and version, for messages."""
+        return f"{self.name} version {self.version}" if self.version else f"the weights for {self.name}"
 
 
 def read_card(folder: Path) -> dict[str, Any]:

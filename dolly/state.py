@@ -98,6 +98,11 @@ class State:
         return self.home / "privacy.key"
 
     @property
+    def engines(self) -> Path:
+        """Folder of the models that were converted for an engine."""
+        return self.home / "engines"
+
+    @property
     def api_keys(self) -> Path:
         """The hashes of the server's API keys."""
         return self.home / "api_keys.json"

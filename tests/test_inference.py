@@ -171,18 +171,18 @@ def test_the_precision_is_that_of_the_card(
 def test_evaluation_server_and_ask_give_the_same_ids(base_of: Callable[[str], Path], tmp_path: Path) -> None:
     from fastapi.testclient import TestClient
 
-    from dolly.register.registry import RegisteredModel
+    from dolly.card import ModelFiles
+    from dolly.engines.choose import open_engine
+    from dolly.engines.served import ServedModel
     from dolly.serve.app import make_app
-    from dolly.serve.engines.choose import open_engine
     from dolly.serve.models import Models
     from dolly.serve.routes import Limits
-    from dolly.serve.served import ServedModel
 
     folder = saved(base_of("llama"), tmp_path / "model", Prompt("chatml"))
     settings = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps(settings | PUBLISHED))
     model = ChatModel.from_trained(folder)
-    registered = RegisteredModel("m", "1", {}, folder, folder)
+    registered = ModelFiles("m", "1", {}, folder, folder)
     engine = open_engine(
         registered, kind="openvino", precision="fp32", cache_gib=0.1, running=4, folder=tmp_path / "engines", say=print
     )

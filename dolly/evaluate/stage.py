@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import track
 from rich.table import Table as Printed
 
+from dolly.card import ModelFiles
 from dolly.errors import ModelError
 from dolly.evaluate.evaluation import AskedQuestions, Evaluation, evaluation_of
 from dolly.evaluate.metrics import contains_fact, wilson_interval
 from dolly.evaluate.questions import Question
-from dolly.register.registry import RegisteredModel
 from dolly.result import StageResult
 from dolly.schema import EVALUATIONS, GOLD_EXAMPLES
 from dolly.train.lookup import Training, finished_training, prompt_of
 from dolly.train.stage import summary
 
 if TYPE_CHECKING:
+    from dolly.engines.served import ServedModel
     from dolly.pipeline import Context
-    from dolly.serve.served import ServedModel
 
     Answer = Callable[..., list[str]]
 
@@ -110,12 +110,12 @@ def _answered(context: Context, asked: AskedQuestions, training: Training) -> li
 @contextmanager
 def _trained(context: Context, weights_sha256: str, weights: Path) -> Iterator[ServedModel]:
     """The trained model behind its engine, until the block ends."""
-    from dolly.serve.engines.base import EngineError
-    from dolly.serve.stage import open_model
+    from dolly.engines.base import EngineError
+    from dolly.engines.served import open_model
 
     config = context.config
-    model = RegisteredModel(config.register_.name, "", {"weights_sha256": weights_sha256}, weights, weights)
-    opened = open_model(model, config, context.state, context.say)
+    model = ModelFiles(config.register_.name, "", {"weights_sha256": weights_sha256}, weights, weights)
+    opened = open_model(model, config.serve, context.state.engines, context.say)
     try:
         yield opened
     except EngineError as error:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dolly.card import ModelFiles
 from dolly.errors import ModelError
 
 if TYPE_CHECKING:
@@ -81,31 +81,7 @@ def version_tags(name: str, version: str) -> dict[str, str]:
     return dict(mlflow.MlflowClient().get_model_version(name, version).tags)
 
 
-@dataclass(frozen=True)
-class RegisteredModel:
-    """A registered version, or weights that will be one, and the files on this machine.
-
-    Args:
-        name: of the registered model.
-        version: its version; empty before it has one.
-        tags: of the version, see `version_tags`.
-        folder: weights, config and card.
-        tokenizer: folder of the tokenizer.
-    """
-
-    name: str
-    version: str
-    tags: dict[str, str]
-    folder: Path
-    tokenizer: Path
-
-    @property
-    def label(self) -> str:
-        """Name and version, for messages."""
-        return f"{self.name} version {self.version}" if self.version else f"the weights for {self.name}"
-
-
-def find_registered(name: str, *, alias: str = CHAMPION) -> RegisteredModel:
+def find_registered(name: str, *, alias: str = CHAMPION) -> ModelFiles:
     """Finds the version that an alias points at, and brings its files to this machine if they are elsewhere.
 
     Raises:
@@ -116,7 +92,7 @@ def find_registered(name: str, *, alias: str = CHAMPION) -> RegisteredModel:
     version = aliased_version(name, alias)
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
     tags = version_tags(name, version)
-    return RegisteredModel(name, version, tags, folder / "model", folder / "components" / "tokenizer")
+    return ModelFiles(name, version, tags, folder / "model", folder / "components" / "tokenizer")
 
 
 def aliased_version(name: str, alias: str) -> str:

@@ -9,12 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from dolly.engines.base import EngineError, Sampling, Token
+from dolly.engines.served import ServedModel
 from dolly.serve.admission import Admission
-from dolly.serve.engines.base import EngineError, Sampling, Token
 from dolly.serve.errors import Refusal
 from dolly.serve.filters import Filters
 from dolly.serve.pieces import Pieces
-from dolly.serve.served import ServedModel
 
 
 class Piece(NamedTuple):

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from dolly.engines.served import ServedModel
 from dolly.errors import in_one_line
 from dolly.serve.errors import Refusal
-from dolly.serve.served import ServedModel
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from dolly.engines.base import Token
 from dolly.serve.answers import Piece, Task
 from dolly.serve.api import ChatRequest, CompletionRequest, Generation
-from dolly.serve.engines.base import Token
 from dolly.serve.errors import Refusal
 from dolly.serve.tools import Splitter
 

@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from dolly.engines.base import Sampling
+from dolly.engines.served import ServedModel
 from dolly.serve.admission import Admission
 from dolly.serve.answers import Piece, Task, generate
 from dolly.serve.api import ChatRequest, CompletionRequest, Generation, parse
@@ -18,13 +20,11 @@ from dolly.serve.audit import AuditLog, Entry
 from dolly.serve.body import read_body
 from dolly.serve.clients import EventStream, unless_gone
 from dolly.serve.conversation import conversation
-from dolly.serve.engines.base import Sampling
 from dolly.serve.errors import Refusal
 from dolly.serve.filters import Filters
 from dolly.serve.metrics import Metrics
 from dolly.serve.models import Models
 from dolly.serve.responses import ChatFormat, CompletionFormat, Format, Writer
-from dolly.serve.served import ServedModel
 
 _CHARACTERS_OF_TOKEN = 128  # at most; a longer text is refused without being tokenised
 
@@ -123,7 +123,7 @@ class Api:
                 text = self._filters.question(prompt, param="prompt")
                 prompts.append(await asyncio.to_thread(model.plain_ids, text))
             else:
-                model.require_tokens(prompt)
+                _require_tokens(model, prompt)
                 prompts.append(prompt)
         task = self._task(request, model, prompts, request.limit, param="prompt")
         return await self._answer(http, request, CompletionFormat(request, task), task, request.prompt)
@@ -192,6 +192,13 @@ class Api:
         if characters > limit * _CHARACTERS_OF_TOKEN:
             text = f"found {characters} characters; expected fewer than {limit} prompt tokens"
             raise Refusal(400, text, code="context_length_exceeded")
+
+
+def _require_tokens(model: ServedModel, ids: list[int]) -> None:
+    try:
+        model.require_tokens(ids)
+    except ValueError as error:
+        raise Refusal(400, f"prompt: {error}", param="prompt") from error
 
 
 def _description(key: str, model: ServedModel) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dolly.config import Config, Serve
 from dolly.errors import ModelError, in_one_line
 from dolly.evaluate.questions import Question, held_out_questions
 from dolly.extras import require
-from dolly.register.registry import CHAMPION, RegisteredModel, aliased_version, find_registered, version_tags
+from dolly.register.registry import CHAMPION, aliased_version, find_registered, version_tags
 from dolly.result import StageResult
 from dolly.serve.audit import AuditLog
 from dolly.serve.exposure import require_safe
@@ -24,11 +24,11 @@ from dolly.state import State
 from dolly.tracking import connect
 
 if TYPE_CHECKING:
+    from dolly.engines.served import ServedModel
     from dolly.pipeline import Context
     from dolly.prompts import Message
     from dolly.serve.filters import Filters
     from dolly.serve.routes import Limits
-    from dolly.serve.served import ServedModel
 
 _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell me?"}]
 
@@ -120,30 +120,10 @@ def load(key: str, config: Config, state: State, say: Callable[[str], None]) -> 
     Raises:
         ModelError: there is no such model, or it can't be served so.
     """
+    from dolly.engines.served import open_model
+
     name, _, alias = key.partition("@")
-    return open_model(find_registered(name, alias=alias or CHAMPION), config, state, say)
-
-
-def open_model(model: RegisteredModel, config: Config, state: State, say: Callable[[str], None]) -> ServedModel:
-    """Starts the engine of a model; the arguments are those of `load`.
-
-    Raises:
-        ModelError: it can't be served so.
-    """
-    from dolly.serve.engines.choose import open_engine
-    from dolly.serve.served import ServedModel
-
-    settings = config.serve
-    engine = open_engine(
-        model,
-        kind=settings.engine,
-        precision=settings.precision,
-        cache_gib=settings.cache_gib,
-        running=settings.running,
-        folder=state.home / "engines",
-        say=say,
-    )
-    return ServedModel(model, engine)
+    return open_model(find_registered(name, alias=alias or CHAMPION), config.serve, state.engines, say)
 
 
 def _limits(config: Config) -> Limits:

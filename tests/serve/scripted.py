@@ -7,14 +7,14 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from dolly.engines.base import EngineError, Sampling, Token
+from dolly.engines.served import ServedModel
 from dolly.prompts import Prompt
 from dolly.serve.app import make_app
 from dolly.serve.audit import AuditLog
-from dolly.serve.engines.base import EngineError, Sampling, Token
 from dolly.serve.filters import Filters
 from dolly.serve.models import Models
 from dolly.serve.routes import Limits
-from dolly.serve.served import ServedModel
 
 
 class ScriptedEngine:

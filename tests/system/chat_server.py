@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dolly.engines.base import EngineError, Sampling, Token
 from dolly.serve.app import make_app
-from dolly.serve.engines.base import EngineError, Sampling, Token
 from dolly.serve.feedback import FeedbackLog
 from dolly.serve.keys import KeyFile
 from dolly.serve.models import Models

@@ -31,7 +31,7 @@ def load_transformers_without_torch() -> None:
 
 
 if __name__ == "__main__":
-    stub: Any = types.ModuleType("dolly.serve.engines.choose")
+    stub: Any = types.ModuleType("dolly.engines.choose")
     stub.open_engine = open_engine
     sys.modules[stub.__name__] = stub  # the real one imports torch
     load_transformers_without_torch()

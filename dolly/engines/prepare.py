@@ -1,6 +1,6 @@
 """Prepares a registered model for its engine, once: converts it, compares it with transformers, keeps the verdict.
 
-python -m dolly.serve.engines.prepare FOLDER TOKENIZER TARGET PRECISION
+python -m dolly.engines.prepare FOLDER TOKENIZER TARGET PRECISION
 
 It runs in a process of its own, so that the memory of the conversion is free again when the server starts.
 """
@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dolly.engines.base import Sampling, run_all
+from dolly.engines.convert import compared, convert, require_close
 from dolly.errors import ModelError
-from dolly.serve.engines.base import Sampling, run_all
-from dolly.serve.engines.convert import compared, convert, require_close
 
 VERDICT = "verdict.json"
 _TEXTS = (
@@ -43,9 +43,9 @@ def prepare(folder: Path, tokenizer: Path, target: Path, precision: str) -> None
     """Writes the converted model and `verdict.json` to `target`; the verdict alone if it can't be served so."""
     import torch
 
+    from dolly.engines.openvino import OpenVINOSpec
+    from dolly.engines.reference import ReferenceRunner
     from dolly.inference import ChatModel
-    from dolly.serve.engines.openvino import OpenVINOSpec
-    from dolly.serve.engines.reference import ReferenceRunner
 
     chat = ChatModel.from_trained(folder, tokenizer=tokenizer)
     chat.model, chat.device = chat.model.cpu().float(), torch.device("cpu")

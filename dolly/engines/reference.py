@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from dolly.engines.base import Progress, Runner, RunnerSpec, Sampling, Token
 from dolly.inference import ChatModel
-from dolly.serve.engines.base import Progress, Runner, RunnerSpec, Sampling, Token
 
 _BATCH = 16  # requests; more make the padding longer and the wait of those that come next
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from dolly.engines.base import Sampling, run_all
+from dolly.engines.convert import CONVERTED, compared, convert, require_close, why_not
+from dolly.engines.openvino import OpenVINOSpec
+from dolly.engines.reference import ReferenceRunner
 from dolly.inference import ChatModel
 from dolly.prompts import Prompt
-from dolly.serve.engines.base import Sampling, run_all
-from dolly.serve.engines.convert import CONVERTED, compared, convert, require_close, why_not
-from dolly.serve.engines.openvino import OpenVINOSpec
-from dolly.serve.engines.reference import ReferenceRunner
 
 pytestmark = pytest.mark.model
 

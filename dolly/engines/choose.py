@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dolly.base_model import context_length, load_config, weights_sha256
+from dolly.engines.convert import not_converted, why_not
+from dolly.engines.openvino import OpenVINOSpec, cache_tokens
+from dolly.engines.prepare import VERDICT
+from dolly.engines.process import Engine
+from dolly.engines.reference import ReferenceSpec
 from dolly.errors import ModelError
 from dolly.extras import is_installed, require
-from dolly.serve.engines.convert import not_converted, why_not
-from dolly.serve.engines.openvino import OpenVINOSpec, cache_tokens
-from dolly.serve.engines.prepare import VERDICT
-from dolly.serve.engines.process import Engine
-from dolly.serve.engines.reference import ReferenceSpec
 
 if TYPE_CHECKING:
-    from dolly.register.registry import RegisteredModel
+    from dolly.card import ModelFiles
 
 Kind = Literal["auto", "openvino", "transformers"]
 Precision = Literal["fp32", "int8"]
 
 
 def open_engine(
-    model: RegisteredModel,
+    model: ModelFiles,
     *,
     kind: Kind,
     precision: Precision,
@@ -78,7 +78,7 @@ def _has_gpu() -> bool:
 
 
 def _converted(
-    model: RegisteredModel, config: Any, *, precision: Precision, folder: Path, say: Callable[[str], None]
+    model: ModelFiles, config: Any, *, precision: Precision, folder: Path, say: Callable[[str], None]
 ) -> Path:
     """The folder of the converted model; made if it is not there.
 
@@ -94,7 +94,7 @@ def _converted(
     with locked(folder, say):
         if not (target / VERDICT).is_file():
             say(f"converting {model.label} for OpenVINO in {precision}; once")
-            command = [sys.executable, "-m", "dolly.serve.engines.prepare", model.folder, model.tokenizer, target]
+            command = [sys.executable, "-m", "dolly.engines.prepare", model.folder, model.tokenizer, target]
             done = subprocess.run([*map(str, command), precision], stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]

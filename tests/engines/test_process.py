@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from dolly.card import ModelFiles
+from dolly.engines.base import EngineError, Sampling, run_all
+from dolly.engines.choose import open_engine
+from dolly.engines.process import Engine
+from dolly.engines.reference import ReferenceRunner, ReferenceSpec
 from dolly.errors import ModelError
 from dolly.inference import ChatModel
 from dolly.prompts import Prompt
-from dolly.register.registry import RegisteredModel
-from dolly.serve.engines.base import EngineError, Sampling, run_all
-from dolly.serve.engines.choose import open_engine
-from dolly.serve.engines.process import Engine
-from dolly.serve.engines.reference import ReferenceRunner, ReferenceSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -27,7 +27,7 @@ PROMPTS = [[5, 6, 7], [90] * 30, [8], [200, 201, 202, 203]]
 
 
 @pytest.fixture(scope="module")
-def registered(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RegisteredModel:
+def registered(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
     """A registered model with larger weights, whose tokens are not near equal."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -41,10 +41,10 @@ def registered(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Reg
     AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
     card = {"prompt": {"format": "chatml", "system": None, "sha256": Prompt().sha256}, "dtype": "float32"}
     (folder / "dolly.json").write_text(json.dumps(card))
-    return RegisteredModel("m", "1", {}, folder, folder)
+    return ModelFiles("m", "1", {}, folder, folder)
 
 
-def opened(registered: RegisteredModel, folder: Path, say: Any = print, **settings: Any) -> Engine:
+def opened(registered: ModelFiles, folder: Path, say: Any = print, **settings: Any) -> Engine:
     given: dict[str, Any] = {"kind": "openvino", "precision": "fp32", "cache_gib": 0.01, "running": 8}
     return open_engine(registered, **(given | settings), folder=folder, say=say)
 
@@ -55,7 +55,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def openvino(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
+def openvino(registered: ModelFiles, converted: Path) -> Iterator[Engine]:
     said: list[str] = []
     made = opened(registered, converted, said.append)
     assert len(said) == 1
@@ -65,7 +65,7 @@ def openvino(registered: RegisteredModel, converted: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def runner(registered: RegisteredModel) -> ReferenceRunner:
+def runner(registered: ModelFiles) -> ReferenceRunner:
     return ReferenceRunner(ChatModel.from_trained(registered.folder), context_length=512)
 
 
@@ -149,7 +149,7 @@ def test_a_killed_process_fails_its_requests_and_comes_back(openvino: Engine) ->
 
 
 @pytest.mark.usefixtures("openvino")
-def test_a_model_is_converted_once_and_its_engine_closes_at_once(registered: RegisteredModel, converted: Path) -> None:
+def test_a_model_is_converted_once_and_its_engine_closes_at_once(registered: ModelFiles, converted: Path) -> None:
     said: list[str] = []
     engine = opened(registered, converted, said.append)
     assert said == []
@@ -166,19 +166,19 @@ def test_a_model_is_converted_once_and_its_engine_closes_at_once(registered: Reg
 
 
 def test_a_model_that_can_not_be_converted(
-    registered: RegisteredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registered: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
     config = json.loads((registered.folder / "config.json").read_text())
     rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
     (folder / "config.json").write_text(json.dumps(config | {"rope_parameters": rope}))
-    other = RegisteredModel("m", "2", {}, folder, folder)
+    other = ModelFiles("m", "2", {}, folder, folder)
     for refused in ({"kind": "openvino"}, {"kind": "auto", "precision": "int8"}):
         with pytest.raises(ModelError, match="dynamic positions"):
             opened(other, tmp_path / "engines", **refused)
     said: list[str] = []
-    monkeypatch.setattr("dolly.serve.engines.choose.Engine", lambda spec: spec)
+    monkeypatch.setattr("dolly.engines.choose.Engine", lambda spec: spec)
     spec: Any = opened(other, tmp_path / "engines", said.append, kind="auto")
     assert isinstance(spec, ReferenceSpec)
     assert "dynamic positions" in said[0]

@@ -18,10 +18,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from dolly.engines.base import Token
 from dolly.errors import ModelError, in_one_line
-from dolly.serve.engines.base import Token
 
-# Families that tests/serve/engines compares with transformers.
+# Families that tests/engines compares with transformers.
 CONVERTED = {"gpt2", "gpt_neox", "gptj", "granite", "llama", "mistral", "opt", "phi", "qwen2", "qwen3"}
 # Rotary positions whose frequencies depend on the length of the text.
 _CHANGING_POSITIONS = {"dynamic", "longrope"}
@@ -67,7 +67,7 @@ def convert(model: Any, target: Path, *, precision: str = "fp32") -> None:
     Raises:
         ModelError: the model can't be converted.
     """
-    from dolly.serve.engines.trace import traced
+    from dolly.engines.trace import traced
 
     _without_telemetry()
     import openvino

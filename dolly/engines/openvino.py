@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dolly.serve.engines.base import Progress, Runner, RunnerSpec, Sampling, Token
+from dolly.engines.base import Progress, Runner, RunnerSpec, Sampling, Token
 
 _BLOCK = 32  # tokens of a block of the cache, fixed by OpenVINO's CPU plugin
 _BATCHED_TOKENS = 512  # of a step; a longer prompt is computed in several, so that running answers go on

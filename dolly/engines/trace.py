@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import Cache
 
-from dolly.serve.engines.openvino import cache_shape
+from dolly.engines.openvino import cache_shape
 
 # Sizes of the traced example: all differ, so that no axis is taken for another.
 _BATCH, _PAST, _NEW = 2, 4, 3

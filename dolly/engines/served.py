@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dolly.base_model import load_tokenizer, stop_ids_of_files
 from dolly.card import trained_prompt
+from dolly.engines.base import Sampling
 from dolly.prompts import Message, answer_text
-from dolly.serve.engines.base import Sampling
-from dolly.serve.errors import Refusal
 
 if TYPE_CHECKING:
-    from dolly.register.registry import RegisteredModel
-    from dolly.serve.engines.process import Engine
+    from dolly.card import ModelFiles
+    from dolly.config import Serve
+    from dolly.engines.process import Engine
 
 
 class ServedModel:
@@ -32,7 +33,7 @@ class ServedModel:
         ModelError: this version of the code renders its prompt differently.
     """
 
-    def __init__(self, model: RegisteredModel, engine: Engine) -> None:
+    def __init__(self, model: ModelFiles, engine: Engine) -> None:
         self.name, self.version, self.engine = model.name, model.version, engine
         self.prompt = trained_prompt(model.folder)
         self.tokenizer = load_tokenizer(str(model.tokenizer))
@@ -63,9 +64,36 @@ class ServedModel:
         """Requires the tokens of a client to be in the vocabulary.
 
         Raises:
-            Refusal: one is not.
+            ValueError: one is not.
         """
         words = len(self.tokenizer)
         wrong = next((token for token in ids if not 0 <= token < words), None)
         if wrong is not None:
-            raise Refusal(400, f"prompt: found the token {wrong}; expected 0 to {words - 1}", param="prompt")
+            raise ValueError(f"found the token {wrong}; expected 0 to {words - 1}")
+
+
+def open_model(model: ModelFiles, settings: Serve, folder: Path, say: Callable[[str], None]) -> ServedModel:
+    """Starts the engine of a model.
+
+    Args:
+        model: its files.
+        settings: say which engine, and how.
+        folder: where converted models are kept.
+        say: reports what takes time.
+
+    Raises:
+        EnvironmentFault: OpenVINO is not installed, and the settings demand it.
+        ModelError: it can't be loaded, or not as the settings demand.
+    """
+    from dolly.engines.choose import open_engine  # imports torch, which the router has not
+
+    engine = open_engine(
+        model,
+        kind=settings.engine,
+        precision=settings.precision,
+        cache_gib=settings.cache_gib,
+        running=settings.running,
+        folder=folder,
+        say=say,
+    )
+    return ServedModel(model, engine)

@@ -1,6 +1,6 @@
 """The process of an engine; `process.Engine` starts it.
 
-python -m dolly.serve.engines.child INPUT OUTPUT, two descriptors of pipes
+python -m dolly.engines.child INPUT OUTPUT, two descriptors of pipes
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
+from dolly.engines.base import EngineError, Progress, Runner
 from dolly.errors import in_one_line
-from dolly.serve.engines.base import EngineError, Progress, Runner
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from dolly.engines.base import EngineError, Progress, RunnerSpec, Sampling, Token
 from dolly.errors import ModelError
-from dolly.serve.engines.base import EngineError, Progress, RunnerSpec, Sampling, Token
 
 # What a request gets: new tokens, then None, or the error that ended it.
 Event = list[Token] | EngineError | None
@@ -135,7 +135,7 @@ class Engine:
         its_input, ours = Pipe(duplex=False)
         answers, its_output = Pipe(duplex=False)
         descriptors = (its_input.fileno(), its_output.fileno())
-        command = [sys.executable, "-m", "dolly.serve.engines.child", *map(str, descriptors)]
+        command = [sys.executable, "-m", "dolly.engines.child", *map(str, descriptors)]
         # Threads of OpenMP that wait for work without a pause would take the cores from other jobs (transformers only).
         environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
         self._process = subprocess.Popen(command, pass_fds=descriptors, env=environment, stdin=subprocess.DEVNULL)
