@@ -114,7 +114,7 @@ class ServeFilter(Section):
     words_file: str | None = Field(None, description="UTF-8 text, one word or phrase a line")
     pattern: str | None = Field(None, description="regular expression of Python")
     personal_data: tuple[PersonalData, ...] = Field((), description="kinds, found as clean finds them")
-    on: Literal["both", "input", "output"] = "both"
+    of: Literal["both", "input", "output"] = Field("both", description="questions (input), answers (output) or both")
     action: Literal["refuse", "mask"] = Field("refuse", description="an answer that is refused ends before the match")
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -17,6 +18,7 @@ from dolly.serve.answers import Piece, Task
 
 Texts = Literal["off", "hash", "text"]
 _log = logging.getLogger(__name__)
+_FAULT_SECONDS = 15
 
 
 @dataclass
@@ -58,7 +60,17 @@ class AuditLog:
 
     def __init__(self, folder: Path, texts: Texts) -> None:
         self._folder, self._texts = folder, texts
-        self.fault: str | None = None
+        self._fault: tuple[str, float] | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """Why a request of the last seconds could not be written.
+
+        It is forgotten after a while: a server that gets requests only while it is ready has to try again.
+        """
+        if self._fault and time.monotonic() - self._fault[1] < _FAULT_SECONDS:
+            return self._fault[0]
+        return None
 
     def write(self, entry: Entry, task: Task, *, request_id: str, outcome: str) -> None:
         """Appends a request; `outcome` is `answered`, `cancelled` or the status of its refusal."""
@@ -84,10 +96,11 @@ class AuditLog:
         try:
             self._append(now.date().isoformat(), json.dumps(line, ensure_ascii=False))
         except OSError as error:
-            self.fault = f"the audit log in {self._folder} can't be written ({error.strerror})"
-            _log.error("%s: request %s", self.fault, request_id)
+            fault = f"the audit log in {self._folder} can't be written ({error.strerror})"
+            self._fault = fault, time.monotonic()
+            _log.error("%s: request %s", fault, request_id)
         else:
-            self.fault = None
+            self._fault = None
 
     def _content(self, asked: Any, answers: Sequence[str]) -> dict[str, Any]:
         if self._texts == "text":
@@ -97,10 +110,13 @@ class AuditLog:
 
     def _append(self, day: str, line: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        # One write to a file that is open for appending: lines of several servers in one home are not mixed.
         file = os.open(self._folder / f"audit-{day}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, f"{line}\n".encode("utf-8", "backslashreplace"))
+            fcntl.flock(file, fcntl.LOCK_EX)  # a line that is cut is taken back: nobody may append meanwhile
+            size, data = os.fstat(file).st_size, f"{line}\n".encode("utf-8", "backslashreplace")
+            if (written := os.write(file, data)) < len(data):
+                os.ftruncate(file, size)
+                raise OSError(None, f"the disk took {written} of {len(data)} bytes")
         finally:
             os.close(file)
 

@@ -30,14 +30,14 @@ class Filter:
         spans: where its matches begin and end in a text.
         longest: maximum length of a match that a stream waits for.
         action: what is done with a text that has a match.
-        on: which texts.
+        of: which texts.
     """
 
     name: str
     spans: Spans
     longest: int
     action: Literal["refuse", "mask"]
-    on: Literal["both", "input", "output"]
+    of: Literal["both", "input", "output"]
 
 
 def word_spans(words: Sequence[str]) -> tuple[Spans, int]:
@@ -58,7 +58,7 @@ def make_filter(settings: Any) -> Filter:
 
         detector = Detector(kinds=settings.personal_data)
         spans: Spans = lambda text: ((span.start, span.end) for span in detector.spans(text))  # noqa: E731
-        return Filter(settings.name, spans, _PERSONAL, settings.action, settings.on)
+        return Filter(settings.name, spans, _PERSONAL, settings.action, settings.of)
     if settings.pattern:
         pattern = re.compile(settings.pattern)
         return Filter(
@@ -66,7 +66,7 @@ def make_filter(settings: Any) -> Filter:
             lambda text: (match.span() for match in pattern.finditer(text) if match.group()),
             _PATTERN,
             settings.action,
-            settings.on,
+            settings.of,
         )
     words = list(settings.words)
     if settings.words_file:
@@ -76,15 +76,15 @@ def make_filter(settings: Any) -> Filter:
             fault = f"serve.filters: {settings.words_file} can't be read ({error})"
             raise ConfigError(source="the config", faults=[fault]) from error
     spans, longest = word_spans([word.strip() for word in words if word.strip()])
-    return Filter(settings.name, spans, longest, settings.action, settings.on)
+    return Filter(settings.name, spans, longest, settings.action, settings.of)
 
 
 class Filters:
     """All filters of a server."""
 
     def __init__(self, filters: Sequence[Filter]) -> None:
-        self._input = [each for each in filters if each.on != "output"]
-        self._output = [each for each in filters if each.on != "input"]
+        self._input = [each for each in filters if each.of != "output"]
+        self._output = [each for each in filters if each.of != "input"]
 
     @property
     def of_answers(self) -> bool:

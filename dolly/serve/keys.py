@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from dolly import atomic
 from dolly.errors import UsageError
 from dolly.serve.errors import Refusal
 
+_log = logging.getLogger(__name__)
 _PREFIX = "dolly-"
 
 
@@ -49,9 +51,14 @@ class KeyFile:
         self._file = file
         self._state: tuple[int, ...] | None = None
         self._keys: list[Key] = []
+        self._seen = False
 
     def all(self) -> list[Key]:
-        """All keys, also revoked ones, in the order in which they were made."""
+        """All keys, also revoked ones, in the order in which they were made.
+
+        Raises:
+            UsageError: the file can't be read.
+        """
         try:
             found = self._file.stat()
         except FileNotFoundError:
@@ -59,8 +66,9 @@ class KeyFile:
             return []
         state = (found.st_ino, found.st_mtime_ns, found.st_size)
         if state != self._state:
-            self._keys = [Key(**key) for key in json.loads(self._file.read_text())]
+            self._keys = self._read()
             self._state = state
+        self._seen |= bool(self._keys)
         return self._keys
 
     def add(self, name: str) -> str:
@@ -94,13 +102,19 @@ class KeyFile:
             self._write(revoked)
 
     def owner(self, authorization: str | None) -> str | None:
-        """The name of the key in an `Authorization` header; None if there are no keys, so that none is needed.
+        """The name of the key in an `Authorization` header; None if there never were keys, so that none is needed.
+
+        Once this process has seen a key, one is needed: a file that is deleted or emptied opens nothing.
 
         Raises:
-            Refusal: no key, or one that is not valid.
+            Refusal: no key, or one that is not valid; or the keys can't be read.
         """
-        keys = self.all()
-        if not keys:
+        try:
+            keys = self.all()
+        except UsageError as error:
+            _log.error("%s", error)
+            raise Refusal(503, "the server can't read its API keys", retry_after=30) from error
+        if not keys and not self._seen:
             return None
         kind, _, key = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not key:
@@ -110,6 +124,16 @@ class KeyFile:
         if owner is None:
             raise Refusal(401, "found an API key that is not valid")
         return owner
+
+    def _read(self) -> list[Key]:
+        try:
+            return [Key(**key) for key in json.loads(self._file.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(
+                found=f"no API keys in {self._file} ({type(error).__name__})",
+                expected="the file that dolly keys add writes",
+                fix="restore it; or move it away and make new keys: dolly keys add NAME",
+            ) from error
 
     def _locked(self) -> FileLock:
         self._file.parent.mkdir(parents=True, exist_ok=True)

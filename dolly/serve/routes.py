@@ -26,6 +26,7 @@ from dolly.serve.metrics import Metrics
 from dolly.serve.models import Models
 from dolly.serve.responses import ChatFormat, CompletionFormat, Format, Writer
 
+_LEAST_TOP_P = 1e-6  # less may be 0 in an engine's precision; the likeliest token is left in any case
 _CHARACTERS_OF_TOKEN = 128  # at most; a longer text is refused without being tokenised
 
 
@@ -180,7 +181,7 @@ class Api:
             max_tokens=min(limit or self._limits.new_tokens, self._limits.new_tokens, context - longest),
             stop_ids=model.stop_ids,
             temperature=request.heat,
-            top_p=request.top_p,
+            top_p=max(request.top_p, _LEAST_TOP_P),
             presence_penalty=request.presence_penalty,
             frequency_penalty=request.frequency_penalty,
             seed=request.seed,

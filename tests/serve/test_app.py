@@ -239,6 +239,12 @@ def test_an_answer_that_takes_too_long(tiny_tokenizer: Any) -> None:
     assert app.engine.running == 0
 
 
+def test_a_top_p_that_an_engine_may_round_to_zero_takes_the_likeliest_token(tiny_tokenizer: Any) -> None:
+    app = app_of(tiny_tokenizer)
+    assert TestClient(app).post(CHAT, json=HELLO | {"temperature": 1, "top_p": 1e-50}).status_code == 200
+    assert app.engine.asked[0][1].top_p == 1e-6
+
+
 def test_an_answer_that_outlasts_the_server_ends_with_an_error(tiny_tokenizer: Any) -> None:
     app = app_of(tiny_tokenizer, pause=0.05)
     with TestClient(app).stream("POST", CHAT, json=HELLO | {"stream": True}) as begun:

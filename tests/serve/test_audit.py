@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,23 @@ def test_a_request_that_fails_is_written_too(tiny_tokenizer: Any, tmp_path: Path
     (line,) = lines(tmp_path)
     assert line["outcome"] == "503"
     assert line["generated_tokens"] == 2
+
+
+def test_a_line_that_the_disk_takes_in_part_is_taken_back(
+    tiny_tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(tmp_path / "audit", "hash")
+    client = TestClient(app_of(tiny_tokenizer, audit=log))
+    client.post(CHAT, json=HELLO)
+    with monkeypatch.context() as patch:
+        patch.setattr("dolly.serve.audit.os.write", lambda file, data, write=os.write: write(file, data[:9]))
+        client.post(CHAT, json=HELLO)
+    assert "took 9 of" in str(log.fault)
+    monkeypatch.setattr("dolly.serve.audit._FAULT_SECONDS", 0)
+    assert log.fault is None
+    client.post(CHAT, json=HELLO)
+    (file,) = (tmp_path / "audit").iterdir()
+    assert len([json.loads(line) for line in file.read_text().splitlines()]) == 2
 
 
 def test_a_log_that_can_not_be_written_is_reported(tiny_tokenizer: Any, tmp_path: Path) -> None:

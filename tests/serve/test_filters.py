@@ -69,7 +69,7 @@ def test_a_question_that_is_refused() -> None:
     with pytest.raises(Refusal, match="the filter project refuses") as refused:
         filters(RIVAL, PROJECT).question("Acme has PRJ-0001", param="messages")
     assert (refused.value.status, refused.value.code) == (400, "content_filter")
-    assert filters(PROJECT | {"on": "output"}).question("PRJ-0001", param="messages") == "PRJ-0001"
+    assert filters(PROJECT | {"of": "output"}).question("PRJ-0001", param="messages") == "PRJ-0001"
 
 
 def test_words_of_a_file(tmp_path: Any) -> None:
@@ -85,7 +85,7 @@ def test_words_of_a_file(tmp_path: Any) -> None:
         {"words": ["a"], "pattern": "b"},
         {"pattern": "("},
         {"personal_data": ["SHOE_SIZE"]},
-        {"words": ["a"], "on": "x"},
+        {"words": ["a"], "of": "x"},
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:

@@ -69,6 +69,20 @@ def test_a_running_server_follows_the_file(tiny_tokenizer: Any, tmp_path: Path) 
     assert client.get("/v1/models").status_code == 401, "a server whose last key is revoked stays closed"
 
 
+@pytest.mark.parametrize(("content", "status"), [(None, 401), ("[]", 401), ("", 503), ('["x"]', 503), ("null", 503)])
+def test_a_file_that_is_lost_or_damaged_opens_nothing(
+    tiny_tokenizer: Any, tmp_path: Path, content: str | None, status: int
+) -> None:
+    file = tmp_path / "keys.json"
+    key = KeyFile(file).add("ann")
+    client = client_of(tiny_tokenizer, file)
+    assert client.get("/v1/models", headers=bearer(key)).status_code == 200
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    assert [client.get("/v1/models", headers=headers).status_code for headers in ({}, bearer(key))] == [status] * 2
+
+
 def test_keys_are_kept_as_hashes(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     made = [keys.add("ann"), keys.add("bob")]
