@@ -72,7 +72,7 @@ def test_filters_mask_what_is_stored(tiny_tokenizer: Any, tmp_path: Path) -> Non
     filters = Filters(
         [
             make_filter(ServeFilter(name="rival", words=("Acme",), action="mask")),
-            make_filter(ServeFilter(name="project", pattern=r"PRJ-\d+", on="output", action="mask")),
+            make_filter(ServeFilter(name="project", pattern=r"PRJ-\d+", of="output", action="mask")),
             make_filter(ServeFilter(name="bomb", words=("bomb",))),
         ]
     )
