@@ -16,6 +16,7 @@ from dolly.serve.keys import KeyFile
 from dolly.serve.models import Models
 from dolly.serve.openapi import describe
 from dolly.serve.page import add_page
+from dolly.serve.paths import add_api
 from dolly.serve.routes import Api, Limits
 
 
@@ -44,14 +45,8 @@ def make_app(
     filters = filters or Filters([])
     api = Api(models, limits, audit, filters)
     app.state.api, app.state.end = api, api.end
-    for path, handler in (("/health", api.health), ("/ready", api.ready), ("/metrics", api.metrics_page)):
-        app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/models", api.list_models, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/models/{name}", api.show_model, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/chat/completions", api.chat, methods=["POST"], response_model=None)
-    app.add_api_route("/v1/completions", api.complete, methods=["POST"], response_model=None)
     opinions = FeedbackRoute(feedback, models, filters, body_bytes=limits.body_bytes)
-    app.add_api_route("/v1/feedback", opinions.give_feedback, methods=["POST"], response_model=None)
+    add_api(app, api, feedback=opinions.give_feedback)
     add_page(app, feedback=feedback is not None, new_tokens=limits.new_tokens)
     add_handlers(app)
     if keys:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dolly.serve.answers import Piece, Task
+from dolly.serve.lines import append_line
 
 Texts = Literal["off", "hash", "text"]
 _log = logging.getLogger(__name__)
@@ -53,9 +52,6 @@ class AuditLog:
     Args:
         folder: where the files `audit-YYYY-MM-DD.jsonl` lie.
         texts: questions and answers as their SHA-256, as they are, or no log at all.
-
-    Attributes:
-        fault: why the last entry could not be written; None if it was.
     """
 
     def __init__(self, folder: Path, texts: Texts) -> None:
@@ -110,15 +106,7 @@ class AuditLog:
 
     def _append(self, day: str, line: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._folder / f"audit-{day}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # a line that is cut is taken back: nobody may append meanwhile
-            size, data = os.fstat(file).st_size, f"{line}\n".encode("utf-8", "backslashreplace")
-            if (written := os.write(file, data)) < len(data):
-                os.ftruncate(file, size)
-                raise OSError(None, f"the disk took {written} of {len(data)} bytes")
-        finally:
-            os.close(file)
+        append_line(self._folder / f"audit-{day}.jsonl", line)
 
 
 def _sha256(text: str) -> str:

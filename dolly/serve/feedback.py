@@ -6,10 +6,8 @@ A line is there completely and on the disk, or its request is refused: nothing i
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
-import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from dolly.serve.api import parse
 from dolly.serve.body import read_body
 from dolly.serve.errors import Refusal
 from dolly.serve.filters import Filters
+from dolly.serve.lines import append_line
 from dolly.serve.models import Models
 
 _log = logging.getLogger(__name__)
@@ -94,28 +93,14 @@ class FeedbackLog:
         Raises:
             Refusal: it can't be written.
         """
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()
+        file = self._folder / f"{line['time'][:7]}.jsonl"
         try:
-            self._append(f"{line['time'][:7]}.jsonl", data)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            append_line(file, json.dumps(line, ensure_ascii=False, separators=(",", ":")), durable=True)
         except OSError as error:
             _log.error("feedback can't be written to %s: %s", self._folder, error)
             text = f"the feedback was not stored: the server can't write its folder ({error.strerror})"
             raise Refusal(503, text, retry_after=30) from error
-
-    def _append(self, name: str, data: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.open(self._folder / name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # several servers in one home write to one file
-            size = os.fstat(file).st_size
-            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"  # a machine that lost power
-            data = (b"\n" if torn else b"") + data + b"\n"
-            if (written := os.write(file, data)) < len(data):
-                os.ftruncate(file, size)
-                raise OSError(None, f"the disk took {written} of {len(data)} bytes")
-            os.fsync(file)
-        finally:
-            os.close(file)
 
 
 class FeedbackRoute:

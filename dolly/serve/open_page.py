@@ -9,6 +9,7 @@ import httpx
 
 from dolly.config import Serve
 from dolly.errors import EnvironmentFault
+from dolly.serve.server import url
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -43,5 +44,4 @@ def open_page(settings: Serve, *, say: Callable[[str], None], browser: bool = Tr
 def page_address(settings: Serve) -> str:
     """The address of the page, for a browser on the server's machine."""
     host = _ANY.get(settings.host, settings.host)
-    scheme = "https" if settings.tls_certificate else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}/"
+    return f"{url(host, settings.port, tls=bool(settings.tls_certificate))}/"

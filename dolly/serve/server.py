@@ -36,6 +36,11 @@ def bind(host: str, port: int, *, key: str = "serve.port") -> socket.socket:
     return listener
 
 
+def url(host: str, port: int, *, tls: bool = False) -> str:
+    """The address of a server."""
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def serve_forever(
     app: Any, listener: socket.socket, *, end_seconds: int, certificate: str | None = None, key: str | None = None
 ) -> None:
@@ -62,7 +67,7 @@ def serving(app: Any, listener: socket.socket) -> Iterator[str]:
         time.sleep(0.02)
     host, port = listener.getsockname()[:2]
     try:
-        yield f"http://{host}:{port}"
+        yield url(host, port)
     finally:
         server.should_exit = True
         thread.join(_START_SECONDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from dolly.config import Config, Serve
@@ -19,7 +19,7 @@ from dolly.result import StageResult
 from dolly.serve.audit import AuditLog
 from dolly.serve.exposure import require_safe
 from dolly.serve.keys import KeyFile
-from dolly.serve.server import bind, serve_forever, serving
+from dolly.serve.server import bind, serve_forever, serving, url
 from dolly.state import State
 from dolly.tracking import connect
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dolly.pipeline import Context
     from dolly.prompts import Message
     from dolly.serve.filters import Filters
+    from dolly.serve.models import Models
     from dolly.serve.routes import Limits
 
 _ANY_QUESTION: list[Message] = [{"role": "user", "content": "What can you tell me?"}]
@@ -149,13 +150,35 @@ def _filters(settings: Serve) -> Filters:
     return Filters([make_filter(each) for each in settings.filters])
 
 
+def _following(
+    models: Models, config: Config, state: State, say: Callable[[str], None]
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """What runs beside the server: it follows the aliases of its models."""
+    from dolly.serve.models import follow_aliases
+
+    @asynccontextmanager
+    async def beside(_: Any) -> AsyncGenerator[None]:
+        follower = asyncio.ensure_future(
+            follow_aliases(
+                models,
+                version_of=lambda key: aliased_version(*key.split("@")),
+                load=lambda key: load(key, config, state, say),
+                seconds=config.serve.refresh_seconds,
+            )
+        )
+        yield
+        follower.cancel()
+
+    return beside
+
+
 def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     """Serves registered models until interrupted."""
     from rich.console import Console
 
     from dolly.serve.app import make_app
     from dolly.serve.feedback import FeedbackLog
-    from dolly.serve.models import Models, follow_aliases
+    from dolly.serve.models import Models
     from dolly.serve.router.run import join_router
 
     settings = config.serve
@@ -171,25 +194,12 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
     keys += [key if "@" in key else f"{key}@{CHAMPION}" for key in settings.models]
     models = Models({key: load(key, config, state, say) for key in dict.fromkeys(keys)})
 
-    @asynccontextmanager
-    async def beside(_: Any) -> AsyncGenerator[None]:
-        follower = asyncio.ensure_future(
-            follow_aliases(
-                models,
-                version_of=lambda key: aliased_version(*key.split("@")),
-                load=lambda key: load(key, config, state, say),
-                seconds=settings.refresh_seconds,
-            )
-        )
-        yield
-        follower.cancel()
-
     audit = AuditLog(state.home / "audit", settings.audit)
     feedback = FeedbackLog(state.home / "feedback") if settings.feedback else None
     host, port = listener.getsockname()[:2]
-    scheme = "https" if settings.tls_certificate else "http"
+    address = url(host, port, tls=bool(settings.tls_certificate))
     for key, model in models.served.items():
-        say(f"{key} (version {model.version}, {model.engine.name}) at {scheme}://{host}:{port}/v1; Ctrl-C stops it")
+        say(f"{key} (version {model.version}, {model.engine.name}) at {address}/v1; Ctrl-C stops it")
     try:
         app = make_app(
             models,
@@ -198,7 +208,7 @@ def serve_champion(config: Config, *, alias: str = CHAMPION) -> None:
             audit=audit,
             filters=filters,
             feedback=feedback,
-            lifespan=beside,
+            lifespan=_following(models, config, state, say),
         )
         join_router(app, settings, listener)
         serve_forever(

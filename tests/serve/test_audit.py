@@ -67,7 +67,7 @@ def test_a_line_that_the_disk_takes_in_part_is_taken_back(
     client = TestClient(app_of(tiny_tokenizer, audit=log))
     client.post(CHAT, json=HELLO)
     with monkeypatch.context() as patch:
-        patch.setattr("dolly.serve.audit.os.write", lambda file, data, write=os.write: write(file, data[:9]))
+        patch.setattr("dolly.serve.lines.os.write", lambda file, data, write=os.write: write(file, data[:9]))
         client.post(CHAT, json=HELLO)
     assert "took 9 of" in str(log.fault)
     monkeypatch.setattr("dolly.serve.audit._FAULT_SECONDS", 0)

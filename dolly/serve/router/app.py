@@ -20,6 +20,7 @@ from dolly.serve.guard import OPEN, Guard
 from dolly.serve.keys import KeyFile
 from dolly.serve.openapi import describe
 from dolly.serve.page import add_page
+from dolly.serve.paths import add_api
 from dolly.serve.router.forward import Asked, Forward
 from dolly.serve.router.headers import REQUEST_ID, for_worker, request_id
 from dolly.serve.router.metrics import Metrics
@@ -159,13 +160,7 @@ def make_router(
     app = FastAPI(title="router", docs_url=None, redoc_url=None, lifespan=lifespan)
     router = Router(secret, client, heartbeat_seconds=heartbeat_seconds, body_bytes=body_bytes)
     app.state.router, app.state.end = router, router.end
-    for path, handler in (("/health", router.health), ("/ready", router.ready), ("/metrics", router.metrics_page)):
-        app.add_api_route(path, handler, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/models", router.list_models, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/models/{name}", router.show_model, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route("/v1/chat/completions", router.chat, methods=["POST"], response_model=None)
-    app.add_api_route("/v1/completions", router.complete, methods=["POST"], response_model=None)
-    app.add_api_route("/v1/feedback", router.give_feedback, methods=["POST"], response_model=None)
+    add_api(app, router, feedback=router.give_feedback)
     add_page(app, feedback=feedback, new_tokens=new_tokens)
     app.add_api_route(REGISTER, router.register, methods=["POST"], response_model=None)
     app.add_api_route(REGISTER, router.unregister, methods=["DELETE"], response_model=None)

@@ -14,7 +14,7 @@ from dolly.serve.keys import KeyFile
 from dolly.serve.router.app import make_router
 from dolly.serve.router.member import join
 from dolly.serve.router.secret import read_secret
-from dolly.serve.server import bind, serve_forever
+from dolly.serve.server import bind, serve_forever, url
 from dolly.state import State
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def route(config: Config) -> None:
         new_tokens=settings.max_new_tokens,
     )
     listener = bind(router.host, router.port, key="serve.router.port")
-    address = _address(listener, tls=bool(settings.tls_certificate))
+    host, port = listener.getsockname()[:2]
+    address = url(host, port, tls=bool(settings.tls_certificate))
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     say(f"router at {address}/v1; servers join it with serve.router.url={address}; Ctrl-C stops it")
     certificate, key = settings.tls_certificate, settings.tls_key
@@ -65,11 +66,6 @@ def join_router(app: FastAPI, settings: Serve, listener: socket.socket) -> None:
             expected="serve.router.worker_url",
             fix="set it to this machine's address, such as https://gpu1.example:8808",
         )
-    url = router.worker_url or _address(listener, tls=bool(settings.tls_certificate), host=settings.host)
-    join(app, router=router.url, secret=read_secret(), url=url.rstrip("/"), seconds=router.heartbeat_seconds)
-
-
-def _address(listener: socket.socket, *, tls: bool, host: str | None = None) -> str:
-    bound, port = listener.getsockname()[:2]
-    host = host or bound
-    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    own = url(settings.host, listener.getsockname()[1], tls=bool(settings.tls_certificate))
+    own = (router.worker_url or own).rstrip("/")
+    join(app, router=router.url, secret=read_secret(), url=own, seconds=router.heartbeat_seconds)
